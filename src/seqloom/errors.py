@@ -1,0 +1,23 @@
+"""What can go wrong through no fault of the program: every class here reaches the user as one clear sentence."""
+
+from __future__ import annotations
+
+
+class SeqloomError(Exception):
+    """Something outside the program is not as it must be: a file, a line, a checkpoint.  The command exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(SeqloomError):
+    """The user asked for something that can't be done as asked.  The command exits with 2."""
+
+    exit_code = 2
+
+
+class DataError(SeqloomError):
+    """A data file is missing, empty, damaged or doesn't fit its partner; the message names it and the line."""
+
+
+class CheckpointError(SeqloomError):
+    """A run directory is in use, or nothing in it can be loaded."""
