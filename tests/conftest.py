@@ -1,0 +1,56 @@
+"""What every test stands on: one thread, no colours, a cache of its own, and real data only where it was asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+try:
+    import torch
+except ImportError:  # the tests of the set-up run without it
+    pass
+else:
+    torch.set_num_threads(1)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SEQLOOM_DATA") or REPOSITORY.parent / "shared" / "data")
+
+# Before anything makes a console, so that what a test compares is plain text, on a terminal and in CI alike.
+os.environ.update(NO_COLOR="1", TERM="dumb", OMP_NUM_THREADS="1")
+for forced in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+    os.environ.pop(forced, None)
+
+# Two cores shared by many say nothing about the time that one example takes.
+settings.register_profile("seqloom", deadline=None, max_examples=50)
+settings.load_profile("seqloom")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the long tests by name, unless they were asked for."""
+    if "long" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; `make check-long` runs it"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what tests prepare out of the user's cache."""
+    cache = tmp_path_factory.mktemp("cache")
+    os.environ["SEQLOOM_CACHE"] = str(cache)
+    return cache
+
+
+@pytest.fixture
+def seqloom_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real data sets.  Skips the test if a set named in its `data` marker isn't there."""
+    marker = request.node.get_closest_marker("data")
+    for name in marker.args if marker else (".",):
+        if not (DATA / name).exists():
+            what = f"the data set {name}" if name != "." else "real data"
+            pytest.skip(f"{what} is not there; set SEQLOOM_DATA to the folder that holds it")
+    return DATA
