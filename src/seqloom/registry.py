@@ -64,17 +64,24 @@ def resolve(name: str, base: type[T]) -> type[T]:
     A class that nobody registered is found by its full path if its module is one of `plugins()`.  No other module is
     ever imported, so a file from a stranger can't run code by naming it.  Raises LookupError with a whole sentence.
     """
-    cls = _names.get(name) or _from_plugin(name)
+    cls: object = _names.get(name) or _from_plugin(name)
     if isinstance(cls, type) and issubclass(cls, base):
         return cls
     if cls is None and "." not in name:
         raise LookupError(f"no {base.__name__} is named {name!r}{suggest(name, _short_names(base))}")
-    raise LookupError(f"{name!r} is not {with_article(base.__name__)}{suggest(name, _short_names(base))}")
+    hint = f"; list modules of your own in {PLUGINS_VARIABLE}" if cls is None else ""
+    raise LookupError(f"{name!r} is not {with_article(base.__name__)}{suggest(name, _short_names(base))}{hint}")
 
 
 def known(base: type[T]) -> list[type[T]]:
-    """Every registered subclass of `base`, in the order of their names."""
-    return sorted({cls for cls in _names.values() if issubclass(cls, base)}, key=_full_path)
+    """Every registered subclass of `base`, in the order of their full paths."""
+    classes: set[type[T]] = {cls for cls in _names.values() if issubclass(cls, base)}
+    return sorted(classes, key=_full_path)
+
+
+def name_of(cls: type) -> str:
+    """The name to write in a YAML file: the short one where it stands for this class, else the full path."""
+    return cls.__name__ if _names.get(cls.__name__) is cls else _full_path(cls)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -97,7 +104,7 @@ def plugins() -> Sequence[str]:
 
 
 def _from_plugin(name: str) -> object:
-    """Import the plugins, which may register `name`; else what `name` is the full path of inside one of them."""
+    """What `name` stands for once the plugins are imported: registered there, or the full path of something there."""
     modules = {plugin: _imported(plugin) for plugin in plugins()}
     module, _, attribute = name.rpartition(".")
     return _names.get(name) or getattr(modules.get(module), attribute, None)
@@ -107,10 +114,10 @@ def _imported(module: str) -> object:
     try:
         return importlib.import_module(module)
     except Exception as error:  # whatever a user's own module does while it is imported
-        raise UsageError(f"${PLUGINS_VARIABLE} names the module {module!r}, which can't be imported: {error}") from error
+        raise UsageError(f"{PLUGINS_VARIABLE}: the module {module!r} can't be imported: {error}") from error
 
 
-def _short_names(base: type) -> list[str]:
+def _short_names(base: type[object]) -> list[str]:
     return [cls.__name__ for cls in known(base)]
 
 
