@@ -1,0 +1,31 @@
+"""Additive attention, that of Bahdanau et al."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.attention.base import Attention, weigh
+from seqloom.registry import register
+from seqloom.structures import Encoded, Memory
+
+
+@register("bahdanau", "additive")
+class AdditiveAttention(Attention):
+    """e = v . tanh(W q + U k); https://arxiv.org/abs/1409.0473, appendix A.1.2."""
+
+    def __init__(self, query_size: int, memory_size: int, *, size: int = 256):
+        super().__init__()
+        self.output_size = memory_size
+        self.query = nn.Linear(query_size, size)
+        self.key = nn.Linear(memory_size, size, bias=False)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def memory(self, source: Encoded) -> Memory:
+        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
+
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
+        scores = self.score(torch.tanh(self.query(query)[:, :, None] + keys[:, None]))[..., 0]  # [N, T, S]
+        shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
+        return shares.to(values.dtype) @ values, shares[:, None] if weights else None

@@ -1,0 +1,38 @@
+"""What every attention does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from seqloom.structures import Encoded, Memory
+
+
+class Attention(nn.Module, ABC):
+    """Compares a query with each position of a memory and averages the values there.
+
+    A subclass sets `output_size`, the width of the context it returns.
+    """
+
+    given: ClassVar[tuple[str, ...]] = ("query_size", "memory_size")
+    output_size: int
+
+    @abstractmethod
+    def memory(self, source: Encoded) -> Memory:
+        """All that depends on the source alone, computed once a sentence."""
+
+    @abstractmethod
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Queries [N, T, D] -> context [N, T, output_size] and, on request, the weights [N, H, T, S] (else None).
+
+        Weights are a distribution over the real positions of each row.
+        """
+
+
+def weigh(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax over the last dimension of scores [..., S], 0 where the mask (broadcast) is False."""
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(-1)

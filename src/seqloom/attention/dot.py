@@ -1,0 +1,36 @@
+"""Dot-product attention, that of Luong et al."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seqloom.attention.base import Attention, weigh
+from seqloom.registry import register
+from seqloom.structures import Encoded, Memory
+
+
+@register("luong", "dot")
+class DotAttention(Attention):
+    """e = q . k, https://arxiv.org/abs/1508.04025, equation 8; with `size` both are first projected to that width."""
+
+    def __init__(self, query_size: int, memory_size: int, *, size: int | None = None, scaled: bool = False):
+        """`scaled` divides scores by the square root of the width.  ValueError if the widths differ and `size` is None."""
+        super().__init__()
+        if size is None and query_size != memory_size:
+            raise ValueError(
+                f"a dot product needs query and memory of one width, got {query_size} and {memory_size}; "
+                "give size: to project both"
+            )
+        self.output_size = memory_size
+        self.query = nn.Linear(query_size, size) if size else nn.Identity()
+        self.key = nn.Linear(memory_size, size) if size else nn.Identity()
+        self.scale = (size or query_size) ** -0.5 if scaled else 1.0
+
+    def memory(self, source: Encoded) -> Memory:
+        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
+
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
+        scores = (self.query(query) * self.scale).to(keys.dtype) @ keys.mT  # [N, T, S]
+        shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
+        return shares.to(values.dtype) @ values, shares[:, None] if weights else None

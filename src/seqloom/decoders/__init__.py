@@ -1,0 +1,5 @@
+"""Decoders: the target so far and the source in, what may follow out."""
+
+from seqloom.decoders.base import Decoder as Decoder
+from seqloom.decoders.rnn import RNNDecoder as RNNDecoder
+from seqloom.decoders.transformer import TransformerDecoder as TransformerDecoder

@@ -1,0 +1,90 @@
+"""The recurrent decoder, with attention and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.attention.base import Attention
+from seqloom.decoders.base import Decoder
+from seqloom.layers.dropout import Dropout
+from seqloom.layers.embedding import Embedding
+from seqloom.layers.recurrent import CellName, CellState, make_cell
+from seqloom.registry import register
+from seqloom.structures import Encoded, Memory, Output, State
+
+
+@dataclass(frozen=True)
+class RNNState(State):
+    """Each layer's state, and what attention will look at."""
+
+    layers: tuple[CellState, ...]
+    memory: Memory | None
+
+
+@register()
+class RNNDecoder(Decoder):
+    """LSTM or GRU layers with the recurrence of Bahdanau et al.; https://arxiv.org/abs/1409.0473, appendix A.
+
+    The top state s(i-1) asks attention for a context c(i); the first layer makes its next state of the last token y(i-1)
+    and c(i); a maxout layer over s(i), y(i-1) and c(i) gives the features.  Without attention there is no c, and the
+    source speaks through the first state alone (Sutskever et al., https://arxiv.org/abs/1409.3215).
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        memory_size: int,
+        *,
+        attention: Callable[..., Attention] | None = None,
+        cell: CellName = "gru",
+        size: int = 256,
+        layers: int = 1,
+        dropout: float = 0.0,
+    ):
+        """`dropout` acts on what enters each layer and on the features."""
+        super().__init__()
+        self.embedding, self.dropout = embedding, Dropout(dropout)
+        self.attention = attention(query_size=size, memory_size=memory_size) if attention else None
+        context_size = self.attention.output_size if self.attention else 0
+        widths = [embedding.size] + [size] * (layers - 1)
+        self.cells = nn.ModuleList(make_cell(cell, width, size) for width in widths)
+        first = self.cells[0]
+        self.context = nn.Linear(context_size, first.input.out_features, bias=False) if context_size else None  # type: ignore
+        self.first_state = nn.Linear(memory_size, layers * first.values * size)  # type: ignore[operator]
+        self.features = nn.Linear(size + embedding.size + context_size, 2 * embedding.size)
+        self.readout = embedding.projection(embedding.size)
+
+    def start(self, source: Encoded) -> RNNState:
+        states = torch.tanh(self.first_state(source.summary)).chunk(len(self.cells), -1)
+        layers = tuple(state.chunk(self.cells[0].values, -1) for state in states)  # type: ignore[arg-type]
+        return RNNState(layers, self.attention.memory(source) if self.attention else None)
+
+    def forward(self, tokens: Tensor, state: State, *, weights: bool = False) -> tuple[Output, RNNState]:
+        assert isinstance(state, RNNState)
+        embedded = self.dropout(self.embedding(tokens))  # [N, T, D]
+        projected = self.cells[0].project(embedded)  # type: ignore[operator]
+        layers, tops, contexts, shares = state.layers, [], [], []
+        for inputs in projected.unbind(1):
+            if self.attention is not None:
+                context, share = self.attention(layers[-1][0][:, None], state.memory, weights=weights)
+                inputs = inputs + self.context(context[:, 0])  # type: ignore[misc]
+                contexts.append(context)
+                shares.append(share)
+            layers = self._step(inputs, layers)
+            tops.append(layers[-1][0])
+        seen = [torch.stack(tops, 1), embedded, *([torch.cat(contexts, 1)] if contexts else [])]
+        features = self.features(torch.cat(seen, -1)).unflatten(-1, (-1, 2)).amax(-1)  # maxout, [N, T, D]
+        attention = torch.cat(shares, 2)[:, None] if weights and shares else None  # [N, 1, H, T, S]
+        return Output(self.dropout(features), attention), RNNState(layers, state.memory)
+
+    def _step(self, inputs: Tensor, layers: tuple[CellState, ...]) -> tuple[CellState, ...]:
+        after: list[CellState] = []
+        for depth, (cell, before) in enumerate(zip(self.cells, layers, strict=True)):
+            if depth:
+                inputs = cell.project(self.dropout(after[-1][0]))  # type: ignore[operator]
+            after.append(cell(inputs, before))
+        return tuple(after)

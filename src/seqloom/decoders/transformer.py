@@ -1,0 +1,80 @@
+"""The Transformer decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.decoders.base import Decoder
+from seqloom.layers.dropout import Dropout
+from seqloom.layers.embedding import Embedding
+from seqloom.layers.positions import sinusoids
+from seqloom.layers.transformer import Norm, TransformerDecoderLayer
+from seqloom.registry import register
+from seqloom.structures import Encoded, Memory, Output, State
+
+
+@dataclass(frozen=True)
+class TransformerState(State):
+    """What self-attention has seen, and what attention will look at."""
+
+    position: int
+    past: tuple[Memory, ...]  # one a layer
+    memory: tuple[Memory, ...]  # one a layer
+
+
+@register()
+class TransformerDecoder(Decoder):
+    """Layers of masked self-attention and attention over the source; https://arxiv.org/abs/1706.03762."""
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        memory_size: int,
+        *,
+        layers: int = 6,
+        heads: int = 8,
+        feedforward: int = 2048,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm: Norm = "pre",
+    ):
+        """The embedding's size is the width of every layer.  "pre" norm ends in a norm of its own, "post" is the paper's."""
+        super().__init__()
+        size = embedding.size
+        self.embedding, self.dropout, self.heads = embedding, Dropout(dropout), heads
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(
+                size,
+                heads,
+                feedforward,
+                memory_size=memory_size,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                norm=norm,
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(size) if norm == "pre" else nn.Identity()
+        self.readout = embedding.projection(size)
+
+    def start(self, source: Encoded) -> TransformerState:
+        nothing = source.keys.new_zeros(len(source.keys), self.heads, 0, self.embedding.size // self.heads)
+        past = tuple(Memory(nothing, nothing) for _ in self.layers)
+        return TransformerState(0, past, tuple(layer.attention.memory(source) for layer in self.layers))  # type: ignore
+
+    def forward(self, tokens: Tensor, state: State, *, weights: bool = False) -> tuple[Output, TransformerState]:
+        assert isinstance(state, TransformerState)
+        size, after = self.embedding.size, state.position + tokens.size(1)
+        places = sinusoids(state.position, tokens.size(1), size, tokens.device)
+        x = self.dropout(self.embedding(tokens) * math.sqrt(size) + places)
+        pasts, shares = [], []
+        for layer, past, memory in zip(self.layers, state.past, state.memory, strict=True):
+            x, past, share = layer(x, past, memory, weights=weights)
+            pasts.append(past)
+            shares.append(share)
+        attention = torch.stack(shares, 1) if weights else None  # [N, L, H, T, S]
+        return Output(self.norm(x), attention), TransformerState(after, tuple(pasts), state.memory)

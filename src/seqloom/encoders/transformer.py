@@ -1,0 +1,57 @@
+"""The Transformer encoder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from seqloom.encoders.base import Encoder
+from seqloom.layers.dropout import Dropout
+from seqloom.layers.embedding import Embedding
+from seqloom.layers.positions import sinusoids
+from seqloom.layers.transformer import Norm, TransformerEncoderLayer
+from seqloom.registry import register
+from seqloom.structures import Encoded, Sequences
+
+
+@register()
+class TransformerEncoder(Encoder):
+    """Layers of self-attention; https://arxiv.org/abs/1706.03762.  The summary is the mean over the real positions."""
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        *,
+        layers: int = 6,
+        heads: int = 8,
+        feedforward: int = 2048,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm: Norm = "pre",
+    ):
+        """The embedding's size is the width of every layer.  "pre" norm ends in a norm of its own, "post" is the paper's."""
+        super().__init__()
+        size = embedding.size
+        self.output_size = size
+        self.embedding, self.dropout = embedding, Dropout(dropout)
+        self.layers = nn.ModuleList(
+            TransformerEncoderLayer(
+                size, heads, feedforward, dropout=dropout, attention_dropout=attention_dropout, norm=norm
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(size) if norm == "pre" else nn.Identity()
+
+    def forward(self, source: Sequences, *, weights: bool = False) -> Encoded:
+        size = self.output_size
+        x = self.embedding(source.ids) * math.sqrt(size) + sinusoids(0, source.ids.size(1), size, source.ids.device)
+        x, shares = self.dropout(x), []
+        for layer in self.layers:
+            x, share = layer(x, source.mask, weights=weights)
+            shares.append(share)
+        x = self.norm(x)
+        real = source.mask[..., None].to(x.dtype)
+        summary = (x * real).sum(1) / real.sum(1)  # [B, D]
+        return Encoded(x, x, source.mask, summary, torch.stack(shares, 1) if weights else None)

@@ -1,0 +1,1 @@
+"""The pieces that encoders and decoders are made of."""

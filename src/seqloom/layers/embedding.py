@@ -1,0 +1,32 @@
+"""Tokens as vectors, and vectors back as scores of tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Embedding(nn.Module):
+    """One vector a symbol, drawn from N(0, 1/size)."""
+
+    def __init__(self, symbols: int, size: int, *, tied: bool = False):
+        """`tied`: the projection to the vocabulary shares these vectors, https://arxiv.org/abs/1608.05859."""
+        super().__init__()
+        self.size, self.symbols, self.tied = size, symbols, tied
+        self.table = nn.Embedding(symbols, size)
+        nn.init.normal_(self.table.weight, std=size**-0.5)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[..., ] ids -> [..., D]."""
+        return self.table(ids)  # type: ignore[no-any-return]
+
+    def projection(self, size: int) -> nn.Linear:
+        """A linear layer from features of `size` to one logit a symbol; ValueError if tied to vectors of another size."""
+        if self.tied and size != self.size:
+            raise ValueError(f"tied embeddings of size {self.size} can't project features of size {size}")
+        linear = nn.Linear(size, self.symbols, bias=not self.tied)
+        if self.tied:
+            linear.weight = self.table.weight
+        else:
+            nn.init.normal_(linear.weight, std=size**-0.5)
+            nn.init.zeros_(linear.bias)
+        return linear

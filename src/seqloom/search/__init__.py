@@ -1,0 +1,7 @@
+"""Search: from a decoder's next-token distributions to whole sentences."""
+
+from seqloom.search.beam import Hypothesis as Hypothesis
+from seqloom.search.beam import SearchOptions as SearchOptions
+from seqloom.search.beam import beam_search as beam_search
+from seqloom.search.rules import Forbid as Forbid
+from seqloom.search.rules import Rule as Rule

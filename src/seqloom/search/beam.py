@@ -1,0 +1,170 @@
+"""Beam search.  It knows `start`, `forward` and `project` of a decoder, `select` of its state, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from seqloom.decoders.base import Decoder
+from seqloom.search.rules import Rule
+from seqloom.structures import Encoded, Rows, State
+from seqloom.vocabulary import BOS, EOS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How to search.
+
+    A hypothesis of n tokens, the end included, has the score log P / ((5 + n) / 6)^length_penalty
+    (https://arxiv.org/abs/1609.08144, equation 14); 0 compares plain log-probabilities.  A target ends after at most
+    `max_length` tokens, or, where that is None, after 50 more than its source has (https://arxiv.org/abs/1706.03762, 6.1).
+    Of a source longer than `max_source_length` tokens only the beginning is used, and its translation says so.
+    """
+
+    beam_size: int = 5
+    n_best: int = 1
+    length_penalty: float = 0.6
+    max_length: int | None = None
+    max_source_length: int = 512
+
+    def __post_init__(self) -> None:
+        for name in ("beam_size", "n_best", "max_length", "max_source_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.n_best > self.beam_size:
+            raise ValueError(f"n_best can't exceed beam_size, got n_best {self.n_best} and beam_size {self.beam_size}")
+
+    def score(self, log_prob: float, length: int) -> float:
+        """The score by which finished hypotheses are ranked."""
+        return log_prob / float(((5 + length) / 6) ** self.length_penalty)
+
+    def limits(self, source: Encoded) -> Tensor:
+        """How many tokens the target of each source may have, [B]."""
+        lengths = source.mask.sum(1)
+        return lengths + 50 if self.max_length is None else torch.full_like(lengths, self.max_length)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A finished target: neither bos nor eos among its tokens."""
+
+    tokens: list[int]
+    score: float
+    log_prob: float
+    attention: Tensor | None = None  # [L, H, T + 1, S]; row t is what was looked at when token t was chosen, eos last
+
+
+@dataclass(frozen=True)
+class _Beam(Rows):
+    """The hypotheses under way: K rows a sentence."""
+
+    state: State
+    tokens: Tensor  # [N, t], bos first
+    log_probs: Tensor  # [N]
+    attention: Tensor | None  # [N, L, H, t - 1, S]
+
+
+@torch.inference_mode()
+def beam_search(
+    decoder: Decoder,
+    source: Encoded,
+    options: SearchOptions,
+    *,
+    rules: Sequence[Rule] = (),
+    attention: bool = False,
+) -> list[list[Hypothesis]]:
+    """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
+
+    A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence don't
+    depend on what else is in the batch.
+    """
+    B, K, device = len(source.mask), options.beam_size, source.mask.device
+    limits = options.limits(source)  # [B]
+    found: list[list[Hypothesis]] = [[] for _ in range(B)]
+    beam = _first(decoder, source, K)
+    sentences = torch.arange(B, device=device)  # [B] which sentence each K rows of the beam belong to
+
+    for length in range(1, int(limits.max()) + 1):
+        # 1. Extend every hypothesis by every token.
+        output, state = decoder(beam.tokens[:, -1:], beam.state, weights=attention)
+        log_probs = decoder.project(output.features[:, -1]).float().log_softmax(-1)  # [N, V]
+        for rule in rules:
+            log_probs = rule.apply(log_probs, beam.tokens)
+        V, last = log_probs.size(-1), limits[sentences] == length  # [B]
+        if last.any():
+            log_probs = _only_end(log_probs, last.repeat_interleave(K))
+        seen = _joined(beam.attention, output.attention) if attention else None
+
+        # 2. Keep the 2K best: even if K of them end here, K go on.
+        totals = (beam.log_probs[:, None] + log_probs).view(len(sentences), K * V)
+        best, index = totals.topk(min(2 * K, K * V))  # [B, 2K]
+        parents = torch.arange(len(sentences), device=device)[:, None] * K + index // V  # rows of the beam
+        tokens = index % V
+        ended = (tokens == EOS) & (best > -math.inf)
+
+        # 3. Those that end among the K best are found.
+        for b, k in ended[:, :K].nonzero().tolist():
+            row, log_prob = int(parents[b, k]), float(best[b, k])
+            weights = None if seen is None else seen[row]
+            hypothesis = Hypothesis(beam.tokens[row, 1:].tolist(), options.score(log_prob, length), log_prob, weights)
+            found[int(sentences[b])].append(hypothesis)
+
+        # 4. The K best of the rest go on, in the sentences where they can still win.
+        best, choice = best.masked_fill(ended, -math.inf).topk(K)  # [B, K]
+        going = torch.tensor(
+            [
+                _can_improve(found[sentence], options, top, limit)
+                for sentence, top, limit in zip(
+                    sentences.tolist(), best[:, 0].tolist(), limits[sentences].tolist(), strict=True
+                )
+            ],
+            device=device,
+        )
+        going &= ~last
+        if not going.any():
+            break
+        rows, tokens = parents.gather(1, choice)[going].flatten(), tokens.gather(1, choice)[going].flatten()
+        sentences = sentences[going]
+        beam = replace(beam, state=state, attention=seen).select(rows)
+        beam = replace(beam, tokens=torch.cat([beam.tokens, tokens[:, None]], 1), log_probs=best[going].flatten())
+
+    return [_ranked(hypotheses)[: options.n_best] for hypotheses in found]
+
+
+def _first(decoder: Decoder, source: Encoded, K: int) -> _Beam:
+    """K rows a sentence, of which all but one are impossible."""
+    B, device = len(source.mask), source.mask.device
+    rows = torch.arange(B, device=device).repeat_interleave(K)
+    log_probs = torch.full((B, K), -math.inf, device=device)
+    log_probs[:, 0] = 0
+    tokens = torch.full((B * K, 1), BOS, device=device)
+    return _Beam(decoder.start(source).select(rows), tokens, log_probs.flatten(), None)
+
+
+def _only_end(log_probs: Tensor, rows: Tensor) -> Tensor:
+    """In the rows [N] where True, let nothing but eos follow."""
+    others = torch.arange(log_probs.size(-1), device=log_probs.device) != EOS
+    return log_probs.masked_fill(rows[:, None] & others, -math.inf)
+
+
+def _joined(before: Tensor | None, now: Tensor | None) -> Tensor | None:
+    return now if before is None or now is None else torch.cat([before, now], 3)
+
+
+def _can_improve(found: list[Hypothesis], options: SearchOptions, best: float, limit: int) -> bool:
+    """Whether a hypothesis of this log-probability may still enter the results, whatever its length in the end."""
+    if best == -math.inf:
+        return False
+    if len(found) < options.beam_size:
+        return True
+    reach = max(options.score(best, limit), options.score(best, 1))  # log-probabilities only fall
+    return reach > _ranked(found)[options.n_best - 1].score
+
+
+def _ranked(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    return sorted(hypotheses, key=lambda hypothesis: -hypothesis.score)

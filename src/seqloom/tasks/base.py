@@ -1,0 +1,76 @@
+"""What every task does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from seqloom.data.batches import Position
+from seqloom.data.corpora import DataOptions
+from seqloom.search.beam import SearchOptions
+from seqloom.structures import Batch, Loss
+from seqloom.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerPair:
+    """A tokenizer for each side."""
+
+    source: Callable[..., Tokenizer]
+    target: Callable[..., Tokenizer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a task is given: the sections of the configuration that concern it."""
+
+    data: DataOptions
+    tokenizer: Callable[..., Tokenizer] | TokenizerPair
+    search: SearchOptions
+    batch_tokens: int
+    label_smoothing: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a validation found: numbers by name, the signatures of those that have one, and a few examples."""
+
+    values: Mapping[str, float]
+    signatures: Mapping[str, str]
+    examples: list[tuple[str, str, str]]  # source, what the model made of it, reference
+
+
+class Task(ABC):
+    """What is learnt from which data, and how well it was learnt."""
+
+    given: ClassVar[tuple[str, ...]] = ("setting",)
+
+    @abstractmethod
+    def prepare(self, directory: Path) -> None:
+        """Make the data ready, and keep in `directory` what a trained model will need of them.  Raises DataError."""
+
+    @abstractmethod
+    def build(self, model: Callable[..., Any]) -> nn.Module:
+        """The model, from its factory and what the data say about it."""
+
+    @abstractmethod
+    def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
+        """Training batches without end, each with the position after it."""
+
+    @abstractmethod
+    def epoch(self, position: Position) -> float:
+        """How often the data have been gone through at a position."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """What training makes small."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        """How good the model is on the validation data."""

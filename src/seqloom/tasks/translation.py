@@ -1,0 +1,152 @@
+"""Text to text: translation, and all that can be seen as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqloom.data.batches import Position, TrainingBatches, valid_batches
+from seqloom.data.cache import cache_directory, content
+from seqloom.data.corpora import CorpusOptions
+from seqloom.data.held_out import Part, read_part, valid_share
+from seqloom.data.prepared import PreparedCorpus, prepare, trained
+from seqloom.losses import cross_entropy
+from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
+from seqloom.models import Model, VocabularySizes
+from seqloom.registry import register
+from seqloom.search import SearchOptions
+from seqloom.structures import Batch, Loss
+from seqloom.tasks.base import Evaluation, Setting, Task, TokenizerPair
+from seqloom.tokenizers import Tokenizer, Tokenizers
+from seqloom.translate import Translator
+
+METRICS: tuple[Metric, ...] = (Bleu(), Chrf(), ExactMatch())
+
+
+@register("translation")
+class TranslationTask(Task):
+    """Learn to turn source text into target text; validated by decoding freely, as in use."""
+
+    def __init__(self, setting: Setting, *, valid_beam_size: int = 1, valid_most: int = 2000, examples: int = 3):
+        """Validation decodes at most `valid_most` sentences, and shows `examples` of them."""
+        self.setting, self.examples, self.valid_most = setting, examples, valid_most
+        self.valid_search = SearchOptions(beam_size=valid_beam_size, length_penalty=setting.search.length_penalty)
+
+    def prepare(self, directory: Path) -> None:
+        self.files = _Files(self.setting, cache_directory(self.setting.data.cache, fallback=directory / "cache"))
+        place = directory / "tokenizers"
+        self.tokenizers = Tokenizers.load(place) if place.exists() else self.files.train_tokenizers()
+        corpora = [self.files.prepared(corpus, "train", self.tokenizers) for corpus in self.setting.data.train_corpora]
+        self.validation = [
+            self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora
+        ]
+        self.training = TrainingBatches(
+            corpora, self.setting.data.weights, batch_tokens=self.setting.batch_tokens, seed=self.setting.seed
+        )
+        self.tokenizers.save(place)
+
+    def build(self, model: Callable[..., Any]) -> Model:
+        source, target = (len(side.vocabulary) for side in (self.tokenizers.source, self.tokenizers.target))
+        built = model(vocabulary=VocabularySizes(source, target, self.tokenizers.joint))
+        assert isinstance(built, Model)
+        return built
+
+    def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
+        return self.training.iterate(start)
+
+    def epoch(self, position: Position) -> float:
+        return self.training.epoch(position)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        return teacher_forced(model, batch, label_smoothing=self.setting.label_smoothing)
+
+    @torch.inference_mode()
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        assert isinstance(model, Model)
+        batches = chain.from_iterable(valid_batches(corpus, self.setting.batch_tokens) for corpus in self.validation)
+        device = next(model.parameters()).device
+        losses = [teacher_forced(model, batch.to(device)) for batch in batches]
+        loss = sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
+        pairs = list(islice(self.files.valid_pairs(), self.valid_most))
+        sources, references = [source for source, _ in pairs], [target for _, target in pairs]
+        translator = Translator(model, self.tokenizers, self.valid_search, device=device)
+        hypotheses = [translation.text for translation in translator.translate(sources)]
+        scores = {metric.name: metric.score(hypotheses, references) for metric in METRICS}
+        return Evaluation(
+            {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {name: s.value for name, s in scores.items()},
+            {name: score.signature for name, score in scores.items()},
+            list(zip(sources, hypotheses, references, strict=True))[: self.examples],
+        )
+
+
+def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> Loss:
+    """The cross-entropy of every real target token, each given those before it, summed; penalties count per token."""
+    assert isinstance(model, Model)
+    output, real = model(batch), batch.target.mask[:, 1:]
+    labels = batch.target.ids[:, 1:][real]  # [R]: padding is left out before the costly projection
+    total = cross_entropy(model.decoder.readout, output.features[real], labels, label_smoothing=label_smoothing)
+    return Loss(total + output.penalty * len(labels), len(labels))
+
+
+class _Files:
+    """The texts that a setting names, each read for training or for validation."""
+
+    def __init__(self, setting: Setting, cache: Path):
+        self.setting, self.data, self.cache = setting, setting.data, cache
+        self.valid_corpora = self.data.valid_corpora or self.data.train_corpora
+        self.held_out = not self.data.valid_corpora
+        self.share = (
+            valid_share(self.data.train_corpora, lines=self.data.valid_lines, cache=cache, errors=self.data.errors)
+            if self.held_out
+            else 0.0
+        )
+
+    def prepared(self, corpus: CorpusOptions, part: Part, tokenizers: Tokenizers) -> PreparedCorpus:
+        """The ids of a corpus, or of its part where validation data are held out."""
+        return prepare(
+            corpus,
+            tokenizers,
+            cache=self.cache,
+            part=self._part(part),
+            valid_share=self.share,
+            max_length=self.data.max_length,
+            errors=self.data.errors,
+        )
+
+    def valid_pairs(self) -> Iterator[tuple[str, str]]:
+        """The texts to validate on."""
+        return chain.from_iterable(self._pairs(corpus, "valid") for corpus in self.valid_corpora)
+
+    def train_tokenizers(self) -> Tokenizers:
+        """Tokenizers for these texts; one for both sides if it is to be joint."""
+        wanted = self.setting.tokenizer
+        if isinstance(wanted, TokenizerPair):
+            return Tokenizers(self._trained(wanted.source(), [0]), self._trained(wanted.target(), [1]))
+        if wanted().joint:
+            both = self._trained(wanted(), [0, 1])
+            return Tokenizers(both, both)
+        return Tokenizers(self._trained(wanted(), [0]), self._trained(wanted(), [1]))
+
+    def _trained(self, tokenizer: Tokenizer, sides: Sequence[int]) -> Tokenizer:
+        corpora = self.data.train_corpora
+        hashes = [content(path, self.cache).sha256 for corpus in corpora for path in corpus.files]
+        depends = [*hashes, repr([(c.columns, c.fields) for c in corpora]), repr((sides, self.share, self.data.errors))]
+
+        def texts() -> Iterable[str]:
+            for corpus in corpora:
+                for pair in self._pairs(corpus, "train"):
+                    yield from (pair[side] for side in sides)
+
+        return trained(tokenizer, texts, key_parts=depends, cache=self.cache)
+
+    def _pairs(self, corpus: CorpusOptions, part: Part) -> Iterator[tuple[str, str]]:
+        return read_part(corpus, part=self._part(part), valid_share=self.share, errors=self.data.errors)
+
+    def _part(self, part: Part) -> Part:
+        return part if self.held_out else "all"
