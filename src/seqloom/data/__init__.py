@@ -1,0 +1,1 @@
+"""Parallel text on its way from files to batches of ids."""

@@ -1,0 +1,195 @@
+"""Batches of similar length, in an order that is a function of the seed and the position alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seqloom.data.permutation import Integers, key_of, shuffled, shuffled_stream
+from seqloom.data.prepared import Ids, PreparedCorpus
+from seqloom.structures import Batch, Sequences
+from seqloom.vocabulary import BOS, EOS, PAD
+
+TIES, ORDER = -1, -2  # what a key is for, beside corpora 0, 1, ...
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the endless stream of batches: the next one to come is number `batch` of pool `pool`."""
+
+    pool: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The batches of one pool: batch i holds the rows from `ends[i]` to `ends[i + 1]`, in the order `order`."""
+
+    corpora: Integers  # [rows] which corpus a row is from
+    indices: Integers  # [rows] its place there
+    ends: Integers  # [batches + 1]
+    order: Integers  # [batches]
+
+    def rows(self, batch: int) -> tuple[list[int], list[int]]:
+        """The corpora and indices of the pairs in a batch."""
+        which = self.order[batch]
+        rows = slice(self.ends[which], self.ends[which + 1])
+        return self.corpora[rows].tolist(), self.indices[rows].tolist()
+
+
+class TrainingBatches:
+    """An endless stream of batches over a mixture of corpora.
+
+    The data come in pools.  A pool takes the next pairs of each corpus's own endless shuffled stream, as many as its
+    weight says, sorts them by length, cuts them into batches and shuffles the batches.  With small data and no weights
+    a pool is exactly one epoch.
+    """
+
+    def __init__(
+        self,
+        corpora: Sequence[PreparedCorpus],
+        weights: Sequence[float] | None = None,
+        *,
+        batch_tokens: int,
+        seed: int,
+        pool_size: int = 65536,
+    ):
+        """`weights` are the corpora's shares of the pairs, by default their sizes; `batch_tokens` counts padding too.
+
+        Raises ValueError for numbers that can't be meant.
+        """
+        sizes = [len(corpus) for corpus in corpora]
+        weights = sizes if weights is None else weights
+        if not corpora or len(weights) != len(corpora) or min(weights) <= 0:
+            raise ValueError(f"each corpus needs a weight above 0; got {len(corpora)} corpora and weights {weights}")
+        if batch_tokens < 1 or pool_size < 1:
+            raise ValueError(f"batch_tokens and pool_size must be at least 1, got {batch_tokens} and {pool_size}")
+        self._corpora = corpora
+        self._batch_tokens = batch_tokens
+        self._seed = seed
+        self._sizes = sizes
+        pool = min(pool_size, sum(sizes))
+        self._shares = [max(1, round(pool * weight / sum(weights))) for weight in weights]
+        self._latest: tuple[int, Plan] | None = None  # planning is a function of the pool; this only saves time
+
+    def iterate(self, start: Position = Position()) -> Iterator[tuple[Batch, Position]]:
+        """Batches without end from `start`, each with the position after it, from where another `iterate` goes on."""
+        pool, first = start.pool, start.batch
+        while True:
+            plan = self.plan(pool)
+            for batch in range(first, len(plan.order)):
+                last = batch + 1 == len(plan.order)
+                yield self._collate(plan, batch), Position(pool + 1) if last else Position(pool, batch + 1)
+            pool, first = pool + 1, 0
+
+    def epoch(self, position: Position) -> float:
+        """How often the data have been gone through at this position: pairs drawn so far / pairs there are."""
+        within = position.batch / len(self.plan(position.pool).order) if position.batch else 0.0
+        return (position.pool + within) * sum(self._shares) / sum(self._sizes)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs the corpora have together."""
+        return sum(self._sizes)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """How many source and target tokens the corpora have together, without bos and eos."""
+        reports = [corpus.report for corpus in self._corpora]
+        return sum(report.source_tokens for report in reports), sum(report.target_tokens for report in reports)
+
+    def plan(self, pool: int) -> Plan:
+        """The batches of a pool."""
+        if self._latest is None or self._latest[0] != pool:
+            self._latest = pool, self._plan(pool)
+        return self._latest[1]
+
+    def _plan(self, pool: int) -> Plan:
+        # 1. the next pairs of each corpus
+        drawn = [self._draw(number, pool) for number in range(len(self._corpora))]
+        lengths = [corpus.lengths(indices) for corpus, indices in zip(self._corpora, drawn, strict=True)]
+        source = np.concatenate([sides[0] for sides in lengths])
+        target = np.concatenate([sides[1] for sides in lengths])
+        # 2. in the order of their lengths, equals at random, cut into batches
+        order = length_order(source, target, ties=shuffled(len(source), key_of(self._seed, TIES, pool)))
+        ends = cut(np.maximum(source, target)[order] + 1, self._batch_tokens)
+        # 3. which come in a random order
+        numbers = np.repeat(np.arange(len(drawn)), self._shares)
+        shuffle = shuffled(len(ends) - 1, key_of(self._seed, ORDER, pool))
+        return Plan(numbers[order], np.concatenate(drawn)[order], ends, shuffle)
+
+    def _draw(self, number: int, pool: int) -> Integers:
+        share = self._shares[number]
+        positions = np.arange(pool * share, (pool + 1) * share, dtype=np.int64)
+        return shuffled_stream(positions, size=self._sizes[number], key=key_of(self._seed, number))
+
+    def _collate(self, plan: Plan, batch: int) -> Batch:
+        corpora, indices = plan.rows(batch)
+        return collate([_pair(self._corpora[c], i) for c, i in zip(corpora, indices, strict=True)])
+
+
+def valid_batches(corpus: PreparedCorpus, batch_tokens: int) -> Iterator[Batch]:
+    """Every pair of a corpus once, in batches of similar length."""
+    for indices in valid_order(corpus, batch_tokens):
+        yield collate([_pair(corpus, i) for i in indices.tolist()])
+
+
+def valid_order(corpus: PreparedCorpus, batch_tokens: int) -> list[Integers]:
+    """The indices of the pairs in each batch of `valid_batches`."""
+    source, target = corpus.lengths(np.arange(len(corpus)))
+    order = length_order(source, target, ties=np.arange(len(corpus)))
+    ends = cut(np.maximum(source, target)[order] + 1, batch_tokens)
+    return np.split(order, ends[1:-1])
+
+
+def _pair(corpus: PreparedCorpus, index: int) -> tuple[Ids, Ids]:
+    return corpus.source(index), corpus.target(index)
+
+
+def length_order(source: Integers, target: Integers, *, ties: Integers) -> Integers:
+    """The order that puts pairs of similar lengths side by side: by target, then by source length, then by `ties`.
+
+    Source lengths rise and fall in turn, so that neighbours stay alike where the target length changes.
+    """
+    return np.lexsort((ties, np.where(target % 2, source, -source), target)).astype(np.int64)
+
+
+def cut(lengths: Integers, batch_tokens: int) -> Integers:
+    """Where to cut rows of these lengths so that rows x longest stays within `batch_tokens`; [batches + 1].
+
+    A row that is too long by itself makes a batch alone.
+    """
+    ends, start, longest = [0], 0, 0
+    for row, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if row > start and (row + 1 - start) * longest > batch_tokens:
+            ends.append(row)
+            start, longest = row, length
+    return np.array([*ends, len(lengths)], np.int64)
+
+
+def collate(pairs: Sequence[tuple[Ids, Ids]]) -> Batch:
+    """A batch of these pairs of ids: eos behind the source, bos before and eos behind the target."""
+    sources, targets = zip(*pairs, strict=True)
+    return Batch(_padded(sources, before=0), _padded(targets, before=1))
+
+
+def collate_source(rows: Sequence[Ids | Sequence[int]]) -> Sequences:
+    """Source sentences [B, S] for a model: eos behind each."""
+    return _padded([np.asarray(row, np.int64) for row in rows], before=0)
+
+
+def _padded(rows: Sequence[NDArray[np.integer]], *, before: int) -> Sequences:
+    """Rows of ids with `before` bos before and an eos behind each, padded to the longest, [B, S]."""
+    last = np.fromiter(map(len, rows), np.int64, len(rows)) + before
+    places = np.arange(last.max() + 1)
+    mask = places <= last[:, None]
+    ids = np.full(mask.shape, PAD, np.int64)
+    ids[(places >= before) & (places < last[:, None])] = np.concatenate(rows)
+    ids[:, :before] = BOS
+    ids[np.arange(len(rows)), last] = EOS
+    return Sequences(torch.from_numpy(ids), torch.from_numpy(mask))

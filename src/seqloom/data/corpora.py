@@ -1,0 +1,140 @@
+"""Where parallel text comes from: the part of the configuration about data, and the reading of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from seqloom.data.rows import Pair, columns_of, fields_of
+from seqloom.data.text import Errors, count_lines, read_lines
+from seqloom.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions:
+    """One corpus: two parallel files, or the columns of a TSV file, or the fields of a JSON Lines file."""
+
+    source: Path | None = None
+    target: Path | None = None
+    tsv: Path | None = None
+    columns: tuple[int, int] = (1, 2)  # of source and target, counted from 1
+    jsonl: Path | None = None
+    fields: tuple[str, str] = ("source", "target")
+    weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless exactly one kind of file is named."""
+        named = [name for name in ("source", "target", "tsv", "jsonl") if getattr(self, name) is not None]
+        if named not in (["source", "target"], ["tsv"], ["jsonl"]):
+            raise ValueError(f"a corpus has source and target, or tsv, or jsonl; got {' and '.join(named) or 'none'}")
+        if min(self.columns) < 1:
+            raise ValueError(f"columns are counted from 1, got {min(self.columns)}")
+        if self.weight is not None and not self.weight > 0:
+            raise ValueError(f"weight must be above 0, got {self.weight}")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files to read, the source's first."""
+        return tuple(Path(path) for path in (self.source, self.target, self.tsv, self.jsonl) if path is not None)
+
+    @property
+    def name(self) -> str:
+        """How messages call this corpus."""
+        return " and ".join(map(str, self.files))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """The data of a training run."""
+
+    train: CorpusOptions | list[CorpusOptions]
+    valid: CorpusOptions | list[CorpusOptions] | None = None  # None: some of `train` is held out
+    valid_lines: int = 1000  # how many to hold out, but at most 5 % of the corpus
+    errors: Errors = "stop"  # what to do about a line that is not UTF-8
+    max_length: int = 256  # tokens a side; longer pairs leave the training data
+    cache: Path | None = None  # where prepared data are kept; None: $SEQLOOM_CACHE or the user's cache directory
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what can't be meant."""
+        for name in ("valid_lines", "max_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.train_corpora:
+            raise ValueError("train names no corpus")
+        if len({corpus.weight is None for corpus in self.train_corpora}) > 1:
+            raise ValueError("either every corpus of train has a weight or none has")
+
+    @property
+    def train_corpora(self) -> list[CorpusOptions]:
+        """The corpora to train on, as a list even if there is one."""
+        return self.train if isinstance(self.train, list) else [self.train]
+
+    @property
+    def valid_corpora(self) -> list[CorpusOptions]:
+        """The corpora to validate on; empty if some of `train` is held out for that."""
+        return self.valid if isinstance(self.valid, list) else [self.valid] if self.valid else []
+
+    @property
+    def weights(self) -> list[float] | None:
+        """The weights of `train`'s corpora, or None if their sizes decide."""
+        weights = [corpus.weight for corpus in self.train_corpora if corpus.weight is not None]
+        return weights or None
+
+
+def read_pairs(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pair]:
+    """The pairs of a corpus in order, without those that `errors` "skip" leaves out; a side may be empty text.
+
+    Raises DataError for a file that can't be read, is empty, has a faulty line or doesn't fit its partner.
+    """
+    return (row for row in read_rows(corpus, errors=errors) if row is not None)
+
+
+def read_rows(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pair | None]:
+    """As `read_pairs`, with None for each row that `errors` "skip" leaves out."""
+    if corpus.tsv is not None:
+        return _read_table(corpus.tsv, errors, lambda line: columns_of(line, corpus.columns))
+    if corpus.jsonl is not None:
+        return _read_table(corpus.jsonl, errors, lambda line: fields_of(line, corpus.fields))
+    return _read_parallel(corpus, errors)
+
+
+def check_line_counts(corpus: CorpusOptions, counts: list[int]) -> None:
+    """Raises DataError if a file of the corpus is empty or its two files differ in length."""
+    empty = [str(path) for path, count in zip(corpus.files, counts, strict=True) if count == 0]
+    if empty:
+        raise DataError(f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty")
+    if len(set(counts)) > 1:
+        (source, target), (one, other) = corpus.files, counts
+        raise DataError(
+            f"{source} has {one} line{'s' * (one != 1)} and {target} has {other}:"
+            " line i of one must translate line i of the other"
+        )
+
+
+def _read_parallel(corpus: CorpusOptions, errors: Errors) -> Iterator[Pair | None]:
+    end = object()
+    sides: Any = (read_lines(path, errors=errors) for path in corpus.files)
+    number = 0
+    for number, (source, target) in enumerate(zip_longest(*sides, fillvalue=end), 1):  # noqa: B007  counts after the loop
+        if source is end or target is end:
+            check_line_counts(corpus, [count_lines(path) for path in corpus.files])
+        yield None if source is None or target is None else (source, target)
+    if number == 0:
+        check_line_counts(corpus, [0, 0])
+
+
+def _read_table(path: Path, errors: Errors, parse: Callable[[str], Pair]) -> Iterator[Pair | None]:
+    """The pairs of a file with one pair a line; an empty line is a pair of empty texts."""
+    number = 0
+    for number, line in enumerate(read_lines(path, errors=errors), 1):
+        try:
+            yield None if line is None else parse(line) if line.strip() else ("", "")
+        except ValueError as error:
+            if errors != "skip":
+                raise DataError(f"{path}:{number}: {error}") from error
+            yield None
+    if number == 0:
+        raise DataError(f"{path} is empty")

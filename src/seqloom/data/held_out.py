@@ -1,0 +1,65 @@
+"""Which pairs are held out of the training data when the user names no validation set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from seqloom.data.cache import content
+from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs
+from seqloom.data.rows import Pair
+from seqloom.data.text import Errors
+
+Part = Literal["all", "train", "valid"]
+LARGEST_SHARE = 0.05
+CERTAIN = 50  # pairs; where so many are expected, none at all does not happen
+
+
+def valid_share(corpora: Sequence[CorpusOptions], *, lines: int, cache: Path, errors: Errors = "stop") -> float:
+    """The share of the corpora to hold out for about `lines` pairs: at most 5 % of them and at least one.
+
+    A pair is held out by its source text alone (`in_part`), so that no held-out sentence is also trained on.
+    Raises DataError for a file that can't be read, is empty or doesn't fit its partner.
+    """
+    total = sum(count_pairs(corpus, cache) for corpus in corpora)
+    share = min(lines / total, LARGEST_SHARE)
+    if share * total >= CERTAIN:
+        return share
+    return max(share, _smallest_place(corpora, errors) + 2**-53)
+
+
+def read_part(corpus: CorpusOptions, *, part: Part, valid_share: float, errors: Errors = "stop") -> Iterator[Pair]:
+    """The pairs of one part of a corpus, as `in_part` divides them; those with an empty side are left out."""
+    for source, target in read_pairs(corpus, errors=errors):
+        if source.strip() and target.strip() and in_part(source, part, valid_share):
+            yield source, target
+
+
+def in_part(source: str, part: Part, valid_share: float) -> bool:
+    """Whether a pair with this source belongs to a part: the same text is always on the same side."""
+    return part == "all" or (source_place(source) < valid_share) == (part == "valid")
+
+
+def source_place(source: str) -> float:
+    """A number from 0 up to 1 that depends on the text alone, spread evenly."""
+    digest = blake2b(source.strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits fit a float exactly
+
+
+def count_pairs(corpus: CorpusOptions, cache: Path) -> int:
+    """How many pairs a corpus has, empty ones too.  Raises DataError as `check_line_counts` does."""
+    counts = [content(path, cache).lines for path in corpus.files]
+    check_line_counts(corpus, counts)
+    return counts[0]
+
+
+def _smallest_place(corpora: Iterable[CorpusOptions], errors: Errors) -> float:
+    places = (
+        source_place(source)
+        for corpus in corpora
+        for source, target in read_pairs(corpus, errors=errors)
+        if source.strip() and target.strip()
+    )
+    return min(places, default=0.0)

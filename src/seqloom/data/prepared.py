@@ -1,0 +1,120 @@
+"""Corpora as memory-mapped ids, made once for each content and tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.data.cache import content, digest_of, open_or_build, stamp
+from seqloom.data.corpora import CorpusOptions, check_line_counts, read_rows
+from seqloom.data.held_out import Part, in_part
+from seqloom.data.text import Errors
+from seqloom.data.writer import FORMAT, Report, Writer, blocks
+from seqloom.errors import DataError
+from seqloom.tokenizers import Tokenizer, Tokenizers, describe, fingerprint, load, save
+
+Ids = NDArray[np.integer]  # uint16, or uint32 for a large vocabulary
+
+
+class PreparedCorpus:
+    """A corpus as ids, in files that are mapped and not read; ids have neither bos nor eos."""
+
+    def __init__(self, directory: Path):
+        """Raises OSError, ValueError, KeyError or TypeError if the files are not as `prepare` wrote them."""
+        header = json.loads((directory / "header.json").read_bytes())
+        for name, size in header["sizes"].items():
+            if (directory / name).stat().st_size != size:
+                raise ValueError(f"{name} is not {size} bytes long")
+        self.report = Report(**header["report"])
+        self.key: str = header["key"]
+        self._source = _map(directory / "source.ids", header["types"]["source"])
+        self._target = _map(directory / "target.ids", header["types"]["target"])
+        self._source_ends = _map(directory / "source.ends", "int64")
+        self._target_ends = _map(directory / "target.ends", "int64")
+
+    def __len__(self) -> int:
+        return self.report.kept
+
+    def source(self, index: int) -> Ids:
+        """The source ids of a pair, [S]."""
+        return self._source[self._source_ends[index] : self._source_ends[index + 1]]
+
+    def target(self, index: int) -> Ids:
+        """The target ids of a pair, [T]."""
+        return self._target[self._target_ends[index] : self._target_ends[index + 1]]
+
+    def lengths(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many source and target tokens each of these pairs has."""
+        after = indices + 1
+        source = self._source_ends[after] - self._source_ends[indices]
+        return source, self._target_ends[after] - self._target_ends[indices]
+
+
+def prepare(
+    corpus: CorpusOptions,
+    tokenizers: Tokenizers,
+    *,
+    cache: Path,
+    part: Part = "all",
+    valid_share: float = 0.0,
+    max_length: int = 256,
+    errors: Errors = "stop",
+    progress: Callable[[int], None] | None = None,
+) -> PreparedCorpus:
+    """The ids of a corpus, or of one part of it, made now unless `cache` has them; `progress` hears how many are done.
+
+    `max_length` counts tokens a side; longer pairs and those with an empty side are left out and counted.
+    Raises DataError for faulty data, if no pair is left, or if the cache can't be written.
+    """
+    before = [stamp(path) for path in corpus.files]
+    choices = [part, valid_share if part != "all" else 0, max_length, errors]
+    key = digest_of([_identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
+
+    def build(directory: Path) -> None:
+        rows = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
+        done = 0
+        with Writer(directory, tokenizers, max_length) as writer:
+            for block in blocks(rows):
+                writer.write(block)
+                done += len(block)
+                if progress:
+                    progress(done)
+        if before != [stamp(path) for path in corpus.files]:
+            raise DataError(f"{corpus.name} changed while being read; start again when nothing writes to it")
+        writer.finish(corpus.name, key)
+
+    return open_or_build(cache / "prepared" / key, PreparedCorpus, build)
+
+
+def trained(
+    tokenizer: Tokenizer, texts: Callable[[], Iterable[str]], *, key_parts: Sequence[str], cache: Path
+) -> Tokenizer:
+    """This tokenizer, trained on `texts()` now unless `cache` has it; `key_parts` say what `texts` depends on.
+
+    Raises DataError if there is no text or the cache can't be written.
+    """
+    key = digest_of([FORMAT, describe(tokenizer), list(key_parts)])
+
+    def build(directory: Path) -> None:
+        tokenizer.train(texts())
+        save(tokenizer, directory, "tokenizer")
+
+    return open_or_build(cache / "tokenizers" / key, lambda place: load(place, "tokenizer"), build)
+
+
+def _identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
+    """What the pairs of a corpus depend on: the contents of its files and how they are read, but not their names."""
+    contents = [content(path, cache) for path in corpus.files]
+    check_line_counts(corpus, [found.lines for found in contents])
+    kind = ["tsv", corpus.columns] if corpus.tsv else ["jsonl", corpus.fields] if corpus.jsonl else ["parallel"]
+    return [FORMAT, kind, [found.sha256 for found in contents]]
+
+
+def _map(path: Path, kind: str) -> NDArray[Any]:
+    """A file as an array that the system pages in; a plain view, because slicing a memmap is ten times slower."""
+    return np.memmap(path, np.dtype(kind), "r").view(np.ndarray)

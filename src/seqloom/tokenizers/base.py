@@ -1,0 +1,164 @@
+"""What every tokenizer can do, and how one is kept in a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqloom.errors import CheckpointError
+from seqloom.registry import known, resolve
+from seqloom.vocabulary import BOS, EOS, PAD, Vocabulary
+
+FORMAT = 1
+UNKNOWN_TEXT = "⁇"  # what an unknown symbol looks like in decoded text
+SILENT = frozenset((PAD, BOS, EOS))  # ids that stand for no text
+
+
+class Tokenizer(ABC):
+    """How text becomes ids and ids become text.
+
+    The constructor takes what a YAML file may say, as keywords, and keeps each in an attribute of the same name.
+    """
+
+    _vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols and their ids.  Raises ValueError before `train` or `load`."""
+        if self._vocabulary is None:
+            raise ValueError(f"this {type(self).__name__} has not been trained yet")
+        return self._vocabulary
+
+    @abstractmethod
+    def train(self, lines: Iterable[str]) -> None:
+        """Learn the vocabulary from text.  Raises DataError if there is no text."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, without bos and eos.  Takes any string and never fails."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text that these ids stand for; pad, bos and eos are left out and an unknown symbol is shown as ⁇."""
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """A readable piece for each id, for pictures and tables."""
+        return self.vocabulary.lookup(ids)
+
+    @abstractmethod
+    def dump(self) -> bytes:
+        """What was learnt, so that `load` can restore it."""
+
+    @abstractmethod
+    def load(self, data: bytes) -> None:
+        """Restore what `dump` returned.  Raises ValueError if `data` are something else."""
+
+
+def describe(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The class and parameters of a tokenizer, without what it has learnt."""
+    cls = type(tokenizer)
+    name = cls.__name__ if cls in _registered() else f"{cls.__module__}.{cls.__qualname__}"
+    parameters = {parameter: getattr(tokenizer, parameter) for parameter in inspect.signature(cls).parameters}
+    return {"class": name, "parameters": parameters}
+
+
+def _registered() -> list[type[Tokenizer]]:
+    return known(Tokenizer)  # type: ignore[type-abstract]
+
+
+def fingerprint(tokenizer: Tokenizer) -> str:
+    """A SHA-256 that two tokenizers share only if they give every text the same ids."""
+    description = json.dumps(describe(tokenizer), sort_keys=True).encode()
+    return hashlib.sha256(description + b"\0" + tokenizer.dump()).hexdigest()
+
+
+def save(tokenizer: Tokenizer, directory: Path, name: str) -> None:
+    """Write NAME.json, which says what the tokenizer is, and NAME.model, what it has learnt."""
+    data = tokenizer.dump()
+    header = {"format": FORMAT, **describe(tokenizer), "sha256": hashlib.sha256(data).hexdigest()}
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / f"{name}.model", data)
+    _write(directory / f"{name}.json", (json.dumps(header, indent=2) + "\n").encode())
+
+
+def load(directory: Path, name: str) -> Tokenizer:
+    """Read what `save` wrote.  Raises CheckpointError if a file is missing, damaged or of a later version."""
+    path = directory / f"{name}.json"
+    tokenizer, digest = _from_header(path, _read(path))
+    data = _read(path.with_suffix(".model"))
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise CheckpointError(f"{path.with_suffix('.model')} is damaged: its SHA-256 is not the one in {path.name}")
+    try:
+        tokenizer.load(data)
+    except ValueError as error:
+        raise CheckpointError(f"{path.with_suffix('.model')} is damaged: {error}") from error
+    return tokenizer
+
+
+def _from_header(path: Path, data: bytes) -> tuple[Tokenizer, str]:
+    """The untrained tokenizer that a header names, and the SHA-256 of what it has learnt."""
+    try:
+        header = json.loads(data)
+        if header["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {header['format']}; this version of Seqloom reads {FORMAT}")
+        cls: Any = resolve(header["class"], Tokenizer)
+        return cls(**header["parameters"]), header["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: it does not describe a tokenizer") from error
+    except LookupError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file in one step, so that no reader ever sees half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of a model's two sides; the same object twice where they share one vocabulary."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def joint(self) -> bool:
+        """Whether both sides share one vocabulary."""
+        return self.source is self.target
+
+    def save(self, directory: Path) -> None:
+        """Write both into a directory; a shared one is written once."""
+        if self.joint:
+            save(self.source, directory, "joint")
+        else:
+            save(self.source, directory, "source")
+            save(self.target, directory, "target")
+
+    @classmethod
+    def load(cls, directory: Path) -> Tokenizers:
+        """Read what `save` wrote.  Raises CheckpointError as `load` does."""
+        if (directory / "joint.json").exists():
+            shared = load(directory, "joint")
+            return cls(shared, shared)
+        return cls(load(directory, "source"), load(directory, "target"))
