@@ -75,7 +75,7 @@ def complaints(part: str, modules: Iterator[str]) -> list[str]:
         top, _, inside = module.partition(".")
         if top == "seqloom":
             names = inside.split(".")
-            if names[0] != part and not {names[0], ".".join(names[:2])} & MAY_IMPORT[part]:
+            if names[0] not in (part, "__version__") and not {names[0], ".".join(names[:2])} & MAY_IMPORT[part]:
                 found.append(f"{part} may not import {module}")
         elif part not in MAY_USE.get(top, set()) and top not in {*sys.stdlib_module_names, "torch", "numpy"}:
             found.append(f"{part} may not import {module}")
