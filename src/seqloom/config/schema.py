@@ -65,6 +65,8 @@ class _Checker:
         """`node` as the first of several types that it fits, of those that have its shape."""
         shape = _shape_of(node)
         fitting = [arm for arm in scalars.arms(hint) if shape in _shape(arm)]
+        if shape == "mapping" and len(fitting) > 1:  # a part names its class, a section doesn't
+            fitting = [arm for arm in fitting if _is_part(arm) == ("class" in node)]
         before = len(self.problems)
         for arm in fitting:
             value = self.value(arm, node, place)
@@ -187,6 +189,10 @@ def _shape(hint: Any) -> str:
     if origin in (list, tuple):
         return "list"
     return "mapping" if origin is dict or is_dataclass(origin) else "scalar"
+
+
+def _is_part(hint: Any) -> bool:
+    return get_origin(hint) is collections.abc.Callable
 
 
 def _shape_of(node: Any) -> str:

@@ -130,7 +130,7 @@ def beam_search(
             break
         rows, tokens = parents.gather(1, choice)[going].flatten(), tokens.gather(1, choice)[going].flatten()
         sentences = sentences[going]
-        beam = replace(beam, state=state, attention=seen).select(rows)
+        beam = _picked(replace(beam, state=state, attention=seen), rows)
         beam = replace(beam, tokens=torch.cat([beam.tokens, tokens[:, None]], 1), log_probs=best[going].flatten())
 
     return [_ranked(hypotheses)[: options.n_best] for hypotheses in found]
@@ -144,6 +144,12 @@ def _first(decoder: Decoder, source: Encoded, K: int) -> _Beam:
     log_probs[:, 0] = 0
     tokens = torch.full((B * K, 1), BOS, device=device)
     return _Beam(decoder.start(source).select(rows), tokens, log_probs.flatten(), None)
+
+
+def _picked(beam: _Beam, rows: Tensor) -> _Beam:
+    """`beam.select(rows)`, without copying where each row stays in its place, as in greedy search it mostly does."""
+    unmoved = len(rows) == len(beam.tokens) and bool((rows == torch.arange(len(rows), device=rows.device)).all())
+    return beam if unmoved else beam.select(rows)
 
 
 def _only_end(log_probs: Tensor, rows: Tensor) -> Tensor:

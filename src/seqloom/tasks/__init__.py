@@ -2,4 +2,4 @@
 
 from seqloom.tasks.base import Setting as Setting
 from seqloom.tasks.base import Task as Task
-from seqloom.tasks.translation import Translation as Translation
+from seqloom.tasks.translation import TranslationTask as TranslationTask

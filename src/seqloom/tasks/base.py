@@ -56,6 +56,10 @@ class Task(ABC):
         """Make the data ready, and keep in `directory` what a trained model will need of them.  Raises DataError."""
 
     @abstractmethod
+    def symbols(self) -> tuple[int, int]:
+        """How many source and target symbols there are, once prepared."""
+
+    @abstractmethod
     def build(self, model: Callable[..., Any]) -> nn.Module:
         """The model, from its factory and what the data say about it."""
 

@@ -51,11 +51,11 @@ class TranslationTask(Task):
         )
         self.tokenizers.save(place)
 
+    def symbols(self) -> tuple[int, int]:
+        return len(self.tokenizers.source.vocabulary), len(self.tokenizers.target.vocabulary)
+
     def build(self, model: Callable[..., Any]) -> Model:
-        source, target = (len(side.vocabulary) for side in (self.tokenizers.source, self.tokenizers.target))
-        built = model(vocabulary=VocabularySizes(source, target, self.tokenizers.joint))
-        assert isinstance(built, Model)
-        return built
+        return build_model(model, self.tokenizers)
 
     def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
         return self.training.iterate(start)
@@ -83,6 +83,14 @@ class TranslationTask(Task):
             {name: score.signature for name, score in scores.items()},
             list(zip(sources, hypotheses, references, strict=True))[: self.examples],
         )
+
+
+def build_model(model: Callable[..., Any], tokenizers: Tokenizers) -> Model:
+    """The model that fits these tokenizers, with fresh weights."""
+    source, target = len(tokenizers.source.vocabulary), len(tokenizers.target.vocabulary)
+    built = model(vocabulary=VocabularySizes(source, target, joint=tokenizers.joint))
+    assert isinstance(built, Model)
+    return built
 
 
 def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> Loss:

@@ -25,8 +25,10 @@ class Tokenizer(ABC):
     """How text becomes ids and ids become text.
 
     The constructor takes what a YAML file may say, as keywords, and keeps each in an attribute of the same name.
+    `joint`: one tokenizer, trained on both sides, is to serve both.
     """
 
+    joint: bool
     _vocabulary: Vocabulary | None = None
 
     @property

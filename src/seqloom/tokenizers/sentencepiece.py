@@ -31,6 +31,7 @@ class SentencePiece(Tokenizer):
         normalization: Literal["nmt_nfkc", "nmt_nfkc_cf", "nfkc", "nfkc_cf", "identity"] = "nmt_nfkc",
         byte_fallback: bool = False,
         character_coverage: float = 1.0,
+        joint: bool = False,
     ):
         """`size` counts all pieces, the four special ones too; `character_coverage` is a share from 0 to 1.
 
@@ -45,6 +46,7 @@ class SentencePiece(Tokenizer):
         self.normalization = normalization
         self.byte_fallback = byte_fallback
         self.character_coverage = character_coverage
+        self.joint = joint
         self._processor: Any = None
 
     def train(self, lines: Iterable[str]) -> None:

@@ -55,7 +55,9 @@ class Words(Symbols):
 
     separator = " "
 
-    def __init__(self, *, size: int | None = None, min_frequency: int = 1, lowercase: bool = False):
+    def __init__(
+        self, *, size: int | None = None, min_frequency: int = 1, lowercase: bool = False, joint: bool = False
+    ):
         """`size` counts all symbols, the four special ones too; None keeps every word.  Raises ValueError."""
         if size is not None and size <= len(SPECIALS):
             raise ValueError(f"size must be at least {len(SPECIALS) + 1}, got {size}")
@@ -64,6 +66,7 @@ class Words(Symbols):
         self.size = size
         self.min_frequency = min_frequency
         self.lowercase = lowercase
+        self.joint = joint
 
     def train(self, lines: Iterable[str]) -> None:
         self._learn(lines, min_frequency=self.min_frequency, size=self.size)
@@ -76,11 +79,12 @@ class Words(Symbols):
 class Characters(Symbols):
     """Each Unicode character is a symbol."""
 
-    def __init__(self, *, min_frequency: int = 1):
+    def __init__(self, *, min_frequency: int = 1, joint: bool = False):
         """Characters seen fewer than `min_frequency` times stay unknown.  Raises ValueError if it is below 1."""
         if min_frequency < 1:
             raise ValueError(f"min_frequency must be at least 1, got {min_frequency}")
         self.min_frequency = min_frequency
+        self.joint = joint
 
     def train(self, lines: Iterable[str]) -> None:
         self._learn(lines, min_frequency=self.min_frequency, size=None)

@@ -1,0 +1,61 @@
+"""The command `seqloom`: one thin file a subcommand, each importing what it needs when it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from seqloom.cli import check, demo, evaluate, init, inspect, train, translate
+from seqloom.errors import SeqloomError
+
+app = typer.Typer(
+    name="seqloom",
+    help="Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (demo, init, check, train, translate, evaluate, inspect):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to."""
+    if version:
+        from seqloom import __version__
+
+        print(f"seqloom {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command and exit: 0 done, 1 failed, 2 the user's arguments or configuration, 130 and 143 interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except SeqloomError as error:
+        _fail(f"{error}", error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.  Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    for line in message.split("\n"):
+        print(f"seqloom: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a buffer that can't be written must not turn into a second, less clear message

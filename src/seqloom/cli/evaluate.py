@@ -1,0 +1,50 @@
+"""`seqloom evaluate`: how good a trained model is on a test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqloom.cli import options
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    source: Annotated[Path, typer.Option("--source", help="The text to translate.", show_default=False)],
+    reference: Annotated[Path, typer.Option("--reference", help="What it should become.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the translations here, too.")] = None,
+    beam_size: options.BeamSize = None,
+    length_penalty: options.LengthPenalty = None,
+    max_length: options.MaxLength = None,
+    tokenize: Annotated[str, typer.Option("--tokenize", help="sacreBLEU's tokenization.")] = "13a",
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case in BLEU.")] = False,
+    bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    checkpoint: options.Checkpoint = "best",
+    device: options.Device = "auto",
+) -> None:
+    """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval."""
+    import json as json_
+
+    from seqloom.cli.lines import parallel_lines
+    from seqloom.metrics import Bleu, Chrf, ExactMatch
+    from seqloom.runs import load
+
+    metrics = [options.checked(Bleu, tokenize=tokenize, lowercase=lowercase), Chrf(), ExactMatch()]
+    sources, references = parallel_lines(source, reference)
+    translator = load(run, checkpoint=checkpoint, device=device)
+    chosen = options.search(
+        translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
+    )
+    hypotheses = [translation.text for translation in translator.stream(sources, chosen)]
+    if output:
+        output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
+    scores = [metric.score(hypotheses, references, bootstrap=bootstrap) for metric in metrics]
+    if json:
+        named = {metric.name: score.as_dict() for metric, score in zip(metrics, scores, strict=True)}
+        print(json_.dumps(named | {"beam_size": chosen.beam_size, "length_penalty": chosen.length_penalty}))
+    else:
+        for score in scores:
+            print(score)

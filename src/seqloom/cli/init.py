@@ -1,0 +1,7 @@
+"""`seqloom init`."""
+
+from __future__ import annotations
+
+
+def command() -> None:
+    """To be written."""

@@ -1,0 +1,34 @@
+"""Lines of standard input, as they arrive."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from seqloom.errors import DataError
+
+
+def input_lines(path: Path | None) -> Iterator[str]:
+    """The lines of a file, or of standard input; only a line feed ends one.  DataError at one that isn't UTF-8."""
+    if path is not None:
+        from seqloom.data.text import read_lines
+
+        yield from (line or "" for line in read_lines(path))
+        return
+    for number, raw in enumerate(sys.stdin.buffer, 1):
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"standard input: line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1})"
+            ) from None
+        yield text.removesuffix("\n").removesuffix("\r").replace("\0", " ")
+
+
+def parallel_lines(source: Path, reference: Path) -> tuple[list[str], list[str]]:
+    """The lines of two files that belong together; DataError if one is empty or they differ in length."""
+    from seqloom.data.corpora import CorpusOptions, read_pairs
+
+    pairs = list(read_pairs(CorpusOptions(source=source, target=reference)))
+    return [line for line, _ in pairs], [line for _, line in pairs]

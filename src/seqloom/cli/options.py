@@ -1,0 +1,47 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from seqloom.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqloom.search import SearchOptions
+
+BeamSize = Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypotheses kept; 1 is greedy search.")]
+NBest = Annotated[int | None, typer.Option("--n-best", help="Give so many translations of each line.")]
+LengthPenalty = Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")]
+MaxLength = Annotated[int | None, typer.Option("--max-length", help="The most tokens of a translation.")]
+Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")]
+
+
+T = TypeVar("T")
+
+
+def checked(make: Callable[..., T], **arguments: object) -> T:
+    """What `make` makes of a user's arguments; UsageError for values that can't be meant."""
+    try:
+        return make(**arguments)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def search(
+    base: SearchOptions,
+    *,
+    beam_size: int | None,
+    n_best: int | None = None,
+    length_penalty: float | None = None,
+    max_length: int | None = None,
+) -> SearchOptions:
+    """The run's search options with the user's changes; UsageError for values that can't be meant."""
+    asked = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "max_length": max_length}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    return checked(partial(replace, base), **changes)

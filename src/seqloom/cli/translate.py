@@ -1,0 +1,61 @@
+"""`seqloom translate`: lines in, lines out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqloom.cli import options
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    input: Annotated[Path | None, typer.Option("--input", "-i", help="Read this file, not standard input.")] = None,
+    beam_size: options.BeamSize = None,
+    n_best: options.NBest = None,
+    length_penalty: options.LengthPenalty = None,
+    max_length: options.MaxLength = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
+    checkpoint: options.Checkpoint = "best",
+    device: options.Device = "auto",
+) -> None:
+    """Translate standard input to standard output: one line in is one line out, empty ones included.
+
+    With --n-best and without --json, lines are "NUMBER ||| TEXT ||| SCORE", numbers counted from 0.
+    """
+    import json as json_
+
+    from seqloom.cli.lines import input_lines
+    from seqloom.runs import load
+
+    translator = load(run, checkpoint=checkpoint, device=device)
+    chosen = options.search(
+        translator.options,
+        beam_size=beam_size,
+        n_best=n_best,
+        length_penalty=length_penalty,
+        max_length=max_length,
+    )
+    for number, translation in enumerate(translator.stream(input_lines(input), chosen)):
+        if translation.truncated:
+            print(
+                f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "
+                "only its beginning was translated",
+                file=sys.stderr,
+            )
+        if json:
+            print(json_.dumps({"id": number} | translation.as_dict(), ensure_ascii=False))
+        elif n_best:
+            for alternative in translation.alternatives:
+                print(f"{number} ||| {_line(alternative.text)} ||| {alternative.score:.4f}")
+        else:
+            print(_line(translation.text))
+    sys.stdout.flush()
+
+
+def _line(text: str) -> str:
+    """The text as one line, whatever the model wrote."""
+    return text.replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,145 @@
+"""Run directories: a training that can be stopped and gone on with, and a trained model that can be used.
+
+    RUN/config.yml       the configuration, every default filled in
+    RUN/tokenizers/      text <-> ids
+    RUN/checkpoints/     weights and the state of training
+    RUN/metrics.jsonl    what was measured on the way
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqloom.checkpoint import Checkpoint, Checkpoints, locked
+from seqloom.config import describe, dump
+from seqloom.config.root import Config, read_config
+from seqloom.errors import CheckpointError, UsageError
+from seqloom.hardware import find_device, keep_freed_memory
+from seqloom.hooks import MetricsFile
+from seqloom.tasks.translation import build_model
+from seqloom.tokenizers import Tokenizers
+from seqloom.train import Hook, Progress, Trainer, load_model
+from seqloom.translate import Translator
+
+log = logging.getLogger(__name__)
+
+# What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
+FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_tokens", "train.accumulate")
+
+
+def train(config: Config, directory: Path, *, hooks: Iterable[Hook] = ()) -> Progress:
+    """Train in a run directory, from its newest whole checkpoint where it has one.
+
+    Raises UsageError if the run was begun with another configuration, CheckpointError if it is in use, DataError for
+    faulty data, Interrupted if a signal ended the training.  A directory that didn't exist is left only once training
+    can begin.
+    """
+    device, fresh = find_device(config.train.device), not directory.exists()
+    keep_freed_memory()
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    with locked(directory):
+        try:
+            trainer = _ready(config, directory, device, hooks)
+        except BaseException:
+            if fresh:
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
+        return trainer.fit()
+
+
+def load(directory: str | Path, *, checkpoint: str | int = "best", device: str = "auto") -> Translator:
+    """The trained model in a run directory, ready to translate.
+
+    `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
+    the newest whole one is used.  Raises CheckpointError where there is none.
+    """
+    directory, found = Path(directory), find_device(device)
+    if not (directory / "config.yml").exists():
+        missing = "there is no such directory" if not directory.exists() else "it has no config.yml"
+        raise CheckpointError(f"{directory} is not a run directory: {missing}")
+    config = read_config(directory / "config.yml")
+    tokenizers = Tokenizers.load(directory / "tokenizers")
+    weights = _chosen(Checkpoints(directory / "checkpoints"), checkpoint).model
+    model = build_model(config.model, tokenizers)
+    load_model(model, weights)
+    return Translator(model.eval(), tokenizers, config.search, device=found)
+
+
+def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterable[Hook]) -> Trainer:
+    """A trainer that stands where the run stopped."""
+    _check_same(config, directory)
+    task, checkpoints = config.make_task(), Checkpoints(directory / "checkpoints")
+    checkpoints.tidy()
+    task.prepare(directory)
+    torch.manual_seed(config.seed)
+    model = task.build(config.model)
+    metrics = MetricsFile(directory / "metrics.jsonl")
+    trainer = Trainer(
+        model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=[metrics, *hooks]
+    )
+    newest = _newest(checkpoints)
+    if newest:
+        trainer.restore(newest)
+    (directory / "config.yml").write_text(dump(describe(config)), "utf8")
+    metrics.forget_after(trainer.progress.step)
+    trainer.report({"event": "started", "step": trainer.progress.step, "resumed": newest is not None})
+    return trainer
+
+
+def _check_same(config: Config, directory: Path) -> None:
+    """Raises UsageError if the run was begun with something else that training depends on, and says with what."""
+    if not (directory / "config.yml").exists():
+        return
+    before, now = (_flat(describe(c)) for c in (read_config(directory / "config.yml"), config))
+    changes = [
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and key.startswith(FIXED)
+    ]
+    if changes:
+        raise UsageError(
+            f"{directory} holds a run with another configuration: {'; '.join(changes)}. "
+            "Choose another directory, or go on with the configuration it was begun with"
+        )
+
+
+def _flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """A tree as one level: `{"train.steps": 60}`."""
+    if not isinstance(tree, Mapping):
+        return {name: tree}
+    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{name}.{key}".lstrip(".")).items()}
+
+
+def _newest(checkpoints: Checkpoints) -> Checkpoint | None:
+    """The newest whole checkpoint, None in a run that has not begun.  Damaged ones are named in warnings."""
+    newest, damage = checkpoints.newest()
+    for sentence in damage:
+        log.warning("%s", sentence)
+    if damage and newest is None:
+        raise CheckpointError(f"{damage[0]}; {checkpoints.directory} has no whole checkpoint")
+    if damage and newest:
+        log.warning("Using the checkpoint of step %d instead.", newest.step)
+    return newest
+
+
+def _chosen(checkpoints: Checkpoints, which: str | int) -> Checkpoint:
+    if which not in ("best", "last"):
+        return checkpoints.load(int(which))
+    newest = _newest(checkpoints)
+    if newest is None:
+        raise CheckpointError(f"{checkpoints.directory} has no checkpoint yet")
+    best = newest.state["progress"]["best_step"]
+    if which == "last" or best is None or best == newest.step:
+        return newest
+    try:
+        return checkpoints.load(best)
+    except CheckpointError as error:
+        log.warning("%s; using the checkpoint of step %d instead.", error, newest.step)
+        return newest

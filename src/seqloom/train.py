@@ -1,0 +1,337 @@
+"""The training loop, the same for every task and model."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.checkpoint import Checkpoint, Checkpoints
+from seqloom.data.batches import Position
+from seqloom.errors import SeqloomError
+from seqloom.hardware import autocast
+from seqloom.optim import Adam, InverseSquareRoot, Optimizer, Schedule
+from seqloom.structures import Batch
+from seqloom.tasks.base import Evaluation, Task
+
+BAD_STEPS = 10  # so many updates in a row that are not finite end the training
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How to train.  Steps are updates of the weights; tokens are counted with the padding of their batch."""
+
+    steps: int = 20_000
+    minutes: float | None = None  # over all starts together, validation included; then training ends whatever the step
+    batch_tokens: int = 4096
+    accumulate: int = 1  # batches an update; every target token weighs the same
+    optimizer: Callable[..., Optimizer] = Adam
+    schedule: Callable[..., Schedule] = InverseSquareRoot
+    label_smoothing: float = 0.0
+    clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
+    device: str = "auto"
+    threads: int | None = None
+    log_every: int = 50
+    checkpoint_every: int = 500
+    validate_every: int = 1000
+    keep_last: int = 2
+    keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
+    patience: int | None = None  # validations without a better one, after which training ends
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_tokens", "accumulate", "log_every", "checkpoint_every", "validate_every", "keep_last"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
+        if self.clip < 0:
+            raise ValueError(f"clip must be 0 or more, got {self.clip}")
+
+
+class Interrupted(SeqloomError):
+    """A signal ended training; everything up to the last step is in a checkpoint."""
+
+    def __init__(self, message: str, signal_number: int):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+@dataclass
+class Progress:
+    """Where training stands: all that a checkpoint holds beside tensors."""
+
+    step: int = 0
+    position: Position = field(default_factory=Position)
+    seconds: float = 0.0  # spent on training, validation and checkpoints
+    validated: int = 0  # the last step that was validated
+    best: float | None = None  # the best value of `keep_best`
+    best_step: int | None = None
+    waited: int = 0  # validations since the best
+    skipped: int = 0  # updates left out because something was not finite
+    loss: float = 0.0  # summed since the last log line, with its tokens
+    tokens: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
+        known = {name: values[name] for name in cls.__dataclass_fields__}
+        return cls(**known | {"position": Position(**known["position"])})
+
+
+Hook = Callable[["Trainer", Mapping[str, Any]], None]
+
+
+class Trainer:
+    """Trains a model for a task.  It knows nothing of either but what their base classes say.
+
+    All that is random in step k comes from a generator seeded with (seed, k), and the data order is a function of the
+    position: so a resumed training continues to the bit, on the same machine with the same number of threads.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        options: TrainOptions,
+        *,
+        checkpoints: Checkpoints,
+        seed: int,
+        device: torch.device,
+        hooks: Iterable[Hook] = (),
+    ):
+        self.model, self.task, self.options = model.to(device), task, options
+        self.checkpoints, self.seed, self.device, self.hooks = checkpoints, seed, device, tuple(hooks)
+        self.optimizer = options.optimizer().build(model.parameters())
+        self.schedule = options.schedule()
+        self.progress = Progress()
+        self._bad_steps, self._validating = 0, False
+        self._signal: int | None = None
+        self._logged = self._clock = time.monotonic()
+
+    def fit(self) -> Progress:
+        """Train to the end, from wherever `progress` stands.  Raises Interrupted on SIGINT and SIGTERM."""
+        with self._listening():
+            batches = self.task.batches(self.progress.position)
+            self._logged = self._clock = time.monotonic()
+            while True:
+                if self._validation_is_due():
+                    self._validate()
+                if self._finished():
+                    return self.progress
+                self._step(batches)
+                self._tick()
+                if self._signal is not None:
+                    self._save()
+                    raise self._interrupted()
+                if self.progress.step % self.options.checkpoint_every == 0 and not self._validation_is_due():
+                    self._save()
+
+    def update(self, batches: list[Batch]) -> tuple[float, float, int]:
+        """One step on all of `batches` together: the mean loss a token, the gradient's norm before clipping, tokens.
+
+        If the gradient is not finite the weights stay as they are.
+        """
+        self.model.train()
+        self.optimizer.zero_grad()
+        total, count = 0.0, 0
+        for batch in batches:
+            with autocast(self.options.precision, self.device):
+                loss = self.task.loss(self.model, batch.to(self.device))
+            loss.total.backward()
+            total, count = total + loss.total.detach(), count + loss.count
+        norm = self._gradient_norm(count)
+        if math.isfinite(norm):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.schedule.rate(self.progress.step + 1, self.options.steps)
+            self.optimizer.step()
+        return float(total) / count, norm, count
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from where a checkpoint was made."""
+        load_model(self.model, checkpoint.model)
+        self.progress = Progress.from_dict(checkpoint.state["progress"])
+        restored: dict[int, dict[str, Any]] = {}
+        for name, tensor in checkpoint.training.items():
+            index, key = name.split(".", 1)
+            restored.setdefault(int(index), {})[key] = tensor
+        described = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({"state": restored, "param_groups": described["param_groups"]})
+
+    def report(self, metrics: Mapping[str, Any]) -> None:
+        """Tell every hook."""
+        for hook in self.hooks:
+            hook(self, metrics)
+
+    def _step(self, batches: Iterator[tuple[Batch, Position]]) -> None:
+        progress = self.progress
+        torch.manual_seed(self.seed * 1_000_003 + progress.step)
+        drawn = [next(batches) for _ in range(self.options.accumulate)]
+        loss, norm, count = self.update([batch for batch, _ in drawn])
+        progress.step, progress.position = progress.step + 1, drawn[-1][1]
+        if math.isfinite(norm):
+            progress.loss, progress.tokens, self._bad_steps = progress.loss + loss * count, progress.tokens + count, 0
+        else:
+            self._skipped(loss, norm)
+        if progress.step % self.options.log_every == 0 or progress.step == self.options.steps:
+            self._log(norm)
+
+    def _skipped(self, loss: float, norm: float) -> None:
+        self.progress.skipped += 1
+        self._bad_steps += 1
+        self.report({"event": "skipped", "step": self.progress.step, "gradient_norm": norm})
+        if self._bad_steps >= BAD_STEPS:
+            raise SeqloomError(
+                f"step {self.progress.step}: the gradient was not finite {BAD_STEPS} times in a row (loss {loss:.4g}); "
+                "a lower learning rate, a longer warm-up or precision: float32 may help"
+            )
+
+    def _log(self, norm: float) -> None:
+        progress, now = self.progress, time.monotonic()
+        loss = progress.loss / progress.tokens if progress.tokens else math.nan
+        self.report(
+            {
+                "step": progress.step,
+                "epoch": round(self.task.epoch(progress.position), 3),
+                "loss": loss,
+                "learning_rate": self.schedule.rate(progress.step, self.options.steps),
+                "gradient_norm": norm,
+                "tokens_per_second": round(progress.tokens / max(now - self._logged, 1e-9), 1),
+                "seconds": round(progress.seconds, 2),
+            }
+        )
+        progress.loss, progress.tokens, self._logged = 0.0, 0, now
+
+    def _validation_is_due(self) -> bool:
+        progress = self.progress
+        at_end = progress.step >= self.options.steps or self._out_of_time()
+        return progress.validated < progress.step and (progress.step % self.options.validate_every == 0 or at_end)
+
+    def _out_of_time(self) -> bool:
+        return self.options.minutes is not None and self.progress.seconds >= 60 * self.options.minutes
+
+    def _finished(self) -> bool:
+        patience = self.options.patience
+        impatient = patience is not None and self.progress.waited >= patience
+        return self.progress.step >= self.options.steps or self._out_of_time() or impatient
+
+    def _validate(self) -> None:
+        started = time.monotonic()
+        self.report({"event": "validating", "step": self.progress.step})
+        evaluation = self._evaluate_or_stop()
+        self._judge(evaluation)
+        self._tick()
+        self._save()
+        self._logged += time.monotonic() - started
+        values = {f"valid.{name}": value for name, value in evaluation.values.items()}
+        self.report(
+            {"step": self.progress.step, **values, "signatures": dict(evaluation.signatures)}
+            | {"best": self.progress.best_step == self.progress.step, "examples": evaluation.examples}
+        )
+
+    def _evaluate_or_stop(self) -> Evaluation:
+        """A validation may take long, and loses nothing when it is cut short: it is made again after a resume."""
+        self._validating = True
+        try:
+            return self.evaluate()
+        except Interrupted:
+            self._save()
+            raise
+        finally:
+            self._validating = False
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds, self._clock = self.progress.seconds + now - self._clock, now
+
+    def _interrupted(self) -> Interrupted:
+        assert self._signal is not None
+        return Interrupted(f"stopped after step {self.progress.step}", self._signal)
+
+    def evaluate(self) -> Evaluation:
+        """How good the model is now."""
+        self.model.eval()
+        return self.task.evaluate(self.model)
+
+    def _judge(self, evaluation: Evaluation) -> None:
+        progress, name = self.progress, self.options.keep_best
+        if name not in evaluation.values:
+            raise SeqloomError(f"train.keep_best: validation has no {name!r}; it has {', '.join(evaluation.values)}")
+        value = evaluation.values[name]
+        worse = name in ("loss", "perplexity")  # for these less is better
+        better = progress.best is None or (value < progress.best if worse else value > progress.best)
+        progress.validated, progress.waited = progress.step, 0 if better else progress.waited + 1
+        if better:
+            progress.best, progress.best_step = value, progress.step
+
+    def _save(self) -> None:
+        states = self.optimizer.state_dict()["state"].items()
+        training = {f"{i}.{key}": value for i, state in states for key, value in state.items() if value is not None}
+        checkpoint = Checkpoint(
+            self.progress.step, model_tensors(self.model), training, {"progress": self.progress.as_dict()}
+        )
+        self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)
+        self.report({"event": "saved", "step": self.progress.step})
+
+    def _gradient_norm(self, count: int) -> float:
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        torch._foreach_mul_(gradients, 1 / count)
+        norm = nn.utils.get_total_norm(gradients)
+        if self.options.clip and norm > self.options.clip:
+            torch._foreach_mul_(gradients, self.options.clip / norm)
+        return float(norm)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM end training after the step under way, and a second one at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._signal is not None:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self._signal = number
+            self.report({"event": "stopping", "step": self.progress.step})
+            if self._validating:
+                raise self._interrupted()
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, stop) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Every weight of a model once, by its first name."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors}
+
+
+def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a model these weights; SeqloomError if they are those of another model."""
+    own = dict([*model.named_parameters(), *model.named_buffers()])
+    for name in sorted(own.keys() | tensors.keys()):
+        here, there = own.get(name), tensors.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise SeqloomError(
+                f"the checkpoint holds another model: {name} is {_shape(there)} there and {_shape(here)} here"
+            )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "a number"
