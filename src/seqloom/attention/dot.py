@@ -14,7 +14,7 @@ class DotAttention(Attention):
     """e = q . k, https://arxiv.org/abs/1508.04025, equation 8; with `size` both are first projected to that width."""
 
     def __init__(self, query_size: int, memory_size: int, *, size: int | None = None, scaled: bool = False):
-        """`scaled` divides scores by the square root of the width.  ValueError if the widths differ and `size` is None."""
+        """`scaled` divides scores by the square root of the width.  ValueError if widths differ and `size` is None."""
         super().__init__()
         if size is None and query_size != memory_size:
             raise ValueError(
@@ -23,7 +23,8 @@ class DotAttention(Attention):
             )
         self.output_size = memory_size
         self.query = nn.Linear(query_size, size) if size else nn.Identity()
-        self.key = nn.Linear(memory_size, size) if size else nn.Identity()
+        # A bias here would add the same to every score of a query, which softmax takes out again.
+        self.key = nn.Linear(memory_size, size, bias=False) if size else nn.Identity()
         self.scale = (size or query_size) ** -0.5 if scaled else 1.0
 
     def memory(self, source: Encoded) -> Memory:
