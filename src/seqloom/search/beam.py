@@ -21,8 +21,8 @@ class SearchOptions:
 
     A hypothesis of n tokens, the end included, has the score log P / ((5 + n) / 6)^length_penalty
     (https://arxiv.org/abs/1609.08144, equation 14); 0 compares plain log-probabilities.  A target ends after at most
-    `max_length` tokens, or, where that is None, after 50 more than its source has (https://arxiv.org/abs/1706.03762, 6.1).
-    Of a source longer than `max_source_length` tokens only the beginning is used, and its translation says so.
+    `max_length` tokens, or, where that is None, after 50 more than its source has (https://arxiv.org/abs/1706.03762,
+    6.1).  Of a source longer than `max_source_length` tokens only the beginning is used, and its translation says so.
     """
 
     beam_size: int = 5
@@ -80,8 +80,8 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
 
-    A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence don't
-    depend on what else is in the batch.
+    A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence do
+    not depend on what else is in the batch.
     """
     B, K, device = len(source.mask), options.beam_size, source.mask.device
     limits = options.limits(source)  # [B]
@@ -168,6 +168,8 @@ def _can_improve(found: list[Hypothesis], options: SearchOptions, best: float, l
         return False
     if len(found) < options.beam_size:
         return True
+    if options.beam_size == 1:  # greedy search takes the first end, whatever the length penalty promises
+        return False
     reach = max(options.score(best, limit), options.score(best, 1))  # log-probabilities only fall
     return reach > _ranked(found)[options.n_best - 1].score
 
