@@ -1,0 +1,175 @@
+"""Every registered class in every variant worth a test, small, with weights that aren't: a new class is tested too."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqloom.attention import Attention
+from seqloom.decoders import Decoder
+from seqloom.encoders import Encoder
+from seqloom.layers.embedding import Embedding
+from seqloom.registry import known
+from seqloom.structures import Encoded, Sequences
+
+Options = dict[str, Any]
+SYMBOLS = 6  # few enough that a search can try them all
+EMBEDDING, MEMORY, QUERY = 12, 10, 8  # widths that differ, so that no two can be confused
+
+# What a constructor is given where it has a parameter of this name.  An `attention` is each in turn, and none.
+SMALL: Options = {"size": QUERY, "layers": 2, "heads": 2, "feedforward": 20, "dropout": 0.1}
+
+# Which variants of a class are tested.  A class that isn't listed here is tested once, as SMALL makes it; one that
+# needs something unusual says so here.
+# `memory_size` and `tied` say what a class is built on, and are no options of its own.
+VARIANTS: dict[str, dict[str, Options]] = {
+    "DotAttention": {
+        "projected": {},
+        "plain": {"size": None, "memory_size": QUERY},
+        "scaled": {"size": None, "scaled": True, "memory_size": QUERY},
+    },
+    "RNNEncoder": {
+        "gru": {"layers": 1},
+        "gru-2": {},
+        "lstm-2": {"cell": "lstm"},
+        "lstm-forwards": {"cell": "lstm", "layers": 1, "bidirectional": False},
+        "gru-2-forwards": {"bidirectional": False},
+    },
+    "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": "lstm"}},
+    "TransformerEncoder": {"pre": {"norm": "pre"}, "post": {"norm": "post"}},
+    "TransformerDecoder": {"pre": {"norm": "pre"}, "post": {"norm": "post", "tied": True}},
+}
+WITHOUT_ATTENTION = {"RNNEncoder"}  # they have none to show
+
+
+@dataclass(frozen=True)
+class Case:
+    """A class and what to build it with."""
+
+    name: str
+    cls: type[nn.Module]
+    options: Options
+    memory_size: int = MEMORY
+    tied: bool = False
+
+    @property
+    def attends(self) -> bool:
+        """Whether it has attention to show: a decoder over the source, an encoder over itself."""
+        return self.cls.__name__ not in WITHOUT_ATTENTION and self.options.get("attention", True) is not None
+
+    def build(self) -> nn.Module:
+        """The module in float64, so that what differs by rounding alone differs by nothing to speak of."""
+        torch.manual_seed(0)
+        built = {"embedding": Embedding(SYMBOLS, EMBEDDING, tied=self.tied)}
+        built |= {"memory_size": self.memory_size, "query_size": QUERY}
+        module = self.cls(**{name: built[name] for name in self.cls.given}, **self.options)  # type: ignore[index]
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.5)
+        return module.double().eval()
+
+
+def cases(base: type[nn.Module]) -> Iterator[Case]:
+    """Every variant of every registered subclass; those that other tests register to try something out are left out."""
+    for cls in known(base):
+        if cls.__module__.partition(".")[0] != "seqloom":
+            continue
+        for name, extra in VARIANTS.get(cls.__name__, {"": {}}).items():
+            accepted = inspect.signature(cls).parameters
+            options = {key: value for key, value in SMALL.items() if key in accepted} | extra
+            plain = Case(
+                "-".join(filter(None, (cls.__name__, name))),
+                cls,
+                {key: value for key, value in options.items() if key in accepted and key != "memory_size"},
+                options.get("memory_size", MEMORY),
+                options.get("tied", False),
+            )
+            yield from _with_each_attention(plain) if "attention" in accepted else [plain]
+
+
+def _with_each_attention(case: Case) -> Iterator[Case]:
+    yield Case(f"{case.name}-without-attention", case.cls, case.options | {"attention": None}, case.memory_size)
+    for attention in cases(Attention):
+        factory = partial(attention.cls, **attention.options)
+        options = case.options | {"attention": factory}
+        yield Case(f"{case.name}-{attention.name}", case.cls, options, attention.memory_size, case.tied)
+
+
+def fixture_of(base: type[nn.Module]) -> Any:
+    """A fixture that is every case in turn."""
+    every = list(cases(base))
+    assert len({case.cls for case in every}) > 1
+    return pytest.fixture(params=every, ids=[case.name for case in every])(lambda request: request.param)
+
+
+decoder_case = fixture_of(Decoder)
+encoder_case = fixture_of(Encoder)
+attention_case = fixture_of(Attention)
+
+
+@pytest.fixture
+def decoder(decoder_case: Case) -> nn.Module:
+    return decoder_case.build()
+
+
+@pytest.fixture
+def encoder(encoder_case: Case) -> nn.Module:
+    return encoder_case.build()
+
+
+@pytest.fixture
+def attention(attention_case: Case) -> nn.Module:
+    return attention_case.build()
+
+
+def encoded(size: int, lengths: tuple[int, ...] = (5, 3), *, padding: int = 0, garbage: float = 0.0) -> Encoded:
+    """What an encoder may have said of sentences of these lengths, with `garbage` in all their padding."""
+    numbers = torch.Generator().manual_seed(1)
+    S = max(lengths)
+    shape = (len(lengths), S, size)
+    keys, values = (torch.randn(shape, generator=numbers, dtype=torch.float64) for _ in range(2))
+    summary = torch.randn(len(lengths), size, generator=numbers, dtype=torch.float64)
+    mask = torch.arange(S + padding)[None] < torch.tensor(lengths)[:, None]
+    wide = [nn.functional.pad(x, (0, 0, 0, padding)).where(mask[..., None], garbage) for x in (keys, values)]
+    return Encoded(wide[0], wide[1], mask, summary)
+
+
+@pytest.fixture
+def source(decoder_case: Case) -> Callable[..., Encoded]:
+    """Encoded sources of the width that the decoder at hand expects."""
+    return partial(encoded, decoder_case.memory_size)
+
+
+@pytest.fixture
+def looked_at(attention_case: Case) -> Callable[..., Encoded]:
+    """Encoded sources of the width that the attention at hand expects."""
+    return partial(encoded, attention_case.memory_size)
+
+
+@pytest.fixture
+def sentences() -> Sequences:
+    """Three sentences of different lengths; what stands in their padding are real symbols, which must not matter."""
+    mask = torch.arange(5)[None] < torch.tensor([4, 2, 5])[:, None]
+    return Sequences(torch.tensor([[3, 4, 5, 2, 4], [5, 2, 3, 3, 3], [4, 4, 3, 5, 2]]), mask)
+
+
+@pytest.fixture
+def contents() -> Callable[[nn.Module], dict[str, Any]]:
+    """A function that says all that a module and its parts hold, so that any write, in place or not, shows."""
+
+    def described(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return id(value), value._version
+        if isinstance(value, nn.Module):
+            return id(value)
+        if isinstance(value, dict):
+            return {key: described(item) for key, item in value.items()}
+        return repr(value)
+
+    return lambda module: {name: described(vars(part)) for name, part in module.named_modules()}

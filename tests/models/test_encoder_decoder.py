@@ -1,0 +1,154 @@
+"""Models have the papers' sizes, tie what they say they tie, and refuse what doesn't fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from seqloom.attention import AdditiveAttention
+from seqloom.decoders import RNNDecoder, TransformerDecoder
+from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.models import EncoderDecoder, VocabularySizes
+from seqloom.models.encoder_decoder import EmbeddingOptions
+from seqloom.structures import Batch, Sequences
+
+Build = Callable[..., EncoderDecoder]
+
+
+def transformer(vocabulary: VocabularySizes, *, embedding: EmbeddingOptions, **options: Any) -> EncoderDecoder:
+    return EncoderDecoder(
+        vocabulary,
+        encoder=partial(TransformerEncoder, **options),
+        decoder=partial(TransformerDecoder, **options),
+        embedding=embedding,
+    )
+
+
+def small_transformer(vocabulary: VocabularySizes, embedding: EmbeddingOptions) -> EncoderDecoder:
+    return transformer(vocabulary, embedding=embedding, layers=2, heads=2, feedforward=16)
+
+
+def small_recurrent(vocabulary: VocabularySizes, embedding: EmbeddingOptions) -> EncoderDecoder:
+    return EncoderDecoder(
+        vocabulary,
+        encoder=partial(RNNEncoder, size=6, layers=2),
+        decoder=partial(RNNDecoder, size=10, attention=partial(AdditiveAttention, size=4)),
+        embedding=embedding,
+    )
+
+
+every = pytest.mark.parametrize("build", [small_transformer, small_recurrent])
+
+
+def count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("size", "heads", "feedforward", "parameters"),
+    [(512, 8, 2048, 63_082_496), (1024, 16, 4096, 214_245_376)],
+    ids=["base", "big"],
+)
+def test_the_transformer_of_the_paper_has_the_papers_parameters(
+    size: int, heads: int, feedforward: int, parameters: int
+) -> None:
+    """https://arxiv.org/abs/1706.03762, table 3, which rounds them to 65 and 213 million."""
+    with torch.device("meta"):
+        model = transformer(
+            VocabularySizes(37_000, 37_000, joint=True),
+            embedding=EmbeddingOptions(size=size, tie="all"),
+            layers=6,
+            heads=heads,
+            feedforward=feedforward,
+            norm="post",
+        )
+    assert count(model) == parameters
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_recurrent_encoder_has_the_parameters_that_its_sizes_say(bidirectional: bool) -> None:
+    model = EncoderDecoder(
+        VocabularySizes(9, 11, joint=False),
+        encoder=partial(RNNEncoder, size=6, layers=2, bidirectional=bidirectional),
+        decoder=partial(RNNDecoder, size=10),
+        embedding=EmbeddingOptions(size=8),
+    )
+    directions = 2 if bidirectional else 1
+    layers = [3 * 6 * (8 + 6 + 1), 3 * 6 * (directions * 6 + 6 + 1)]
+    assert count(model.encoder) == 9 * 8 + directions * sum(layers)
+    cell, start = 3 * 10 * (8 + 10 + 1), 10 * (directions * 6 + 1)
+    features, readout = 2 * 8 * (10 + 8 + 1), 11 * (8 + 1)
+    assert count(model.decoder) == 11 * 8 + cell + start + features + readout
+
+
+@every
+def test_ties_share_vectors_and_nothing_else_does(build: Build) -> None:
+    vocabulary = VocabularySizes(9, 9, joint=True)
+    models = {tie: build(vocabulary, EmbeddingOptions(size=8, tie=tie)) for tie in ("none", "target", "all")}
+    shared = {}
+    for tie, model in models.items():
+        source, target = model.encoder.embedding.table.weight, model.decoder.embedding.table.weight
+        shared[tie] = (target is model.decoder.readout.weight, source is target)
+    assert shared == {"none": (False, False), "target": (True, False), "all": (True, True)}
+    counts = {tie: count(model) for tie, model in models.items()}
+    assert counts["none"] - counts["target"] == 9 * 8 + 9  # a matrix and its bias
+    assert counts["target"] - counts["all"] == 9 * 8
+
+
+@every
+def test_a_model_says_something_of_every_target_token(build: Build) -> None:
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
+    batch = random_batch()
+    output = model(batch)
+    assert output.features.shape == (3, 4, 8)  # one less than the target has, since nothing follows its last
+    assert model.decoder.project(output.features).shape == (3, 4, 11)
+    assert output.attention is None and output.penalty == 0
+    assert torch.isfinite(output.features).all()
+
+
+@every
+def test_what_a_model_says_is_what_its_parts_say(build: Build) -> None:
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
+    batch = random_batch()
+    output, _ = model.decoder(batch.target.ids[:, :-1], model.decoder.start(model.encode(batch.source)))
+    assert_close(model(batch).features, output.features)
+
+
+@every
+def test_what_was_not_asked_to_be_learnt_from_is_not_seen(build: Build) -> None:
+    """Neither the last target token nor padding of either side reaches what is said of real tokens."""
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
+    batch = random_batch()
+    source = Sequences(batch.source.ids.where(batch.source.mask, torch.tensor(8)), batch.source.mask)
+    target = Sequences(batch.target.ids.where(batch.target.mask, torch.tensor(10)), batch.target.mask)
+    target.ids[:, -1] = 7
+    real = batch.target.mask[:, 1:]
+    assert_close(model(Batch(source, target)).features[real], model(batch).features[real])
+
+
+def random_batch() -> Batch:
+    torch.manual_seed(0)
+    source, target = (
+        Sequences(torch.randint(4, top, (3, 5)), torch.arange(5)[None] < torch.tensor(lengths)[:, None])
+        for top, lengths in ((9, [5, 2, 3]), (11, [3, 5, 4]))
+    )
+    return Batch(source, target)
+
+
+def test_one_table_for_two_vocabularies_is_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        small_transformer(VocabularySizes(9, 9, joint=False), EmbeddingOptions(size=8, tie="all"))
+    assert str(caught.value) == (
+        "tie: all needs one vocabulary for source and target; set joint: true in the tokenizer"
+    )
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        transformer(VocabularySizes(9, 9, joint=True), embedding=EmbeddingOptions(size=8), layers=1, heads=3)
+    assert str(caught.value) == "size must be a multiple of heads, got size 8 and 3 heads"

@@ -1,0 +1,209 @@
+"""Each attention is the formula of its paper: held against NumPy, and against PyTorch's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from seqloom.attention import AdditiveAttention, Attention, DotAttention, MultiHeadAttention
+from seqloom.structures import Encoded, Memory
+
+N, T, S, QUERY, MEMORY = 3, 4, 6, 8, 10
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def sources(size: int = MEMORY, *, shared: bool = False) -> Encoded:
+    keys = random(N, S, size, seed=1)
+    mask = torch.arange(S)[None] < torch.tensor([6, 2, 4])[:, None]
+    return Encoded(keys, keys if shared else random(N, S, size, seed=2), mask, keys[:, 0])
+
+
+def randomized(attention: Attention) -> Attention:
+    for seed, parameter in enumerate(attention.parameters()):
+        parameter.data = random(*parameter.shape, seed=seed) * 0.5
+    return attention
+
+
+def array(x: Tensor) -> np.ndarray:
+    return x.detach().numpy()
+
+
+def softmax(scores: np.ndarray, mask: Tensor) -> np.ndarray:
+    """Over the last dimension of [N, ..., T, S]; 0 where the mask [N, S] is False."""
+    shape = (len(mask), *[1] * (scores.ndim - 2), mask.size(1))
+    weights = np.exp(scores) * array(mask).reshape(shape)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def additive(attention: AdditiveAttention, q: np.ndarray, k: np.ndarray) -> np.ndarray:
+    W, b, U, v = map(
+        array, (attention.query.weight, attention.query.bias, attention.key.weight, attention.score.weight)
+    )
+    return np.tanh((q @ W.T + b)[:, :, None] + (k @ U.T)[:, None]) @ v[0]
+
+
+def projected(attention: DotAttention, q: np.ndarray, k: np.ndarray) -> np.ndarray:
+    assert isinstance(attention.query, nn.Linear) and isinstance(attention.key, nn.Linear)
+    W, b, U = map(array, (attention.query.weight, attention.query.bias, attention.key.weight))
+    return np.einsum("ntd,nsd->nts", q @ W.T + b, k @ U.T)
+
+
+@pytest.mark.parametrize(
+    ("attention", "score"),
+    [
+        (AdditiveAttention(QUERY, MEMORY, size=5), additive),
+        (DotAttention(QUERY, QUERY), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k)),
+        (DotAttention(QUERY, QUERY, scaled=True), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k) / np.sqrt(QUERY)),
+        (DotAttention(QUERY, MEMORY, size=5), projected),
+        (DotAttention(QUERY, MEMORY, size=5, scaled=True), lambda *given: projected(*given) / np.sqrt(5)),
+    ],
+    ids=["additive", "dot", "scaled dot", "projected dot", "scaled projected dot"],
+)
+def test_one_headed_attention_is_its_formula(attention: Attention, score: Callable[..., np.ndarray]) -> None:
+    source, query = sources(attention.output_size), random(N, T, QUERY, seed=3)
+    attention = randomized(attention)
+    context, weights = attention(query, attention.memory(source), weights=True)
+    wanted = softmax(score(attention, array(query), array(source.keys)), source.mask)
+    assert np.allclose(array(weights)[:, 0], wanted, rtol=0, atol=1e-12)
+    assert np.allclose(array(context), wanted @ array(source.values), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [None, 12])
+@pytest.mark.parametrize("shared", [False, True])
+def test_multi_head_attention_is_its_formula(size: int | None, shared: bool) -> None:
+    attention = randomized(MultiHeadAttention(QUERY, MEMORY, size=size, heads=2))
+    source, query = sources(shared=shared), random(N, T, QUERY, seed=3)
+    D = (size or QUERY) // 2
+
+    def heads(x: Tensor, weight: Tensor, bias: Tensor) -> np.ndarray:
+        return (array(x) @ array(weight).T + array(bias)).reshape(N, -1, 2, D).transpose(0, 2, 1, 3)  # [N, H, T, D]
+
+    (key_weight, value_weight), (key_bias, value_bias) = (
+        attention.key_value.weight.chunk(2),
+        attention.key_value.bias.chunk(2),
+    )
+    q = heads(query, attention.query.weight, attention.query.bias)
+    k, v = heads(source.keys, key_weight, key_bias), heads(source.values, value_weight, value_bias)
+    wanted = softmax(q @ k.swapaxes(-1, -2) / np.sqrt(D), source.mask)
+    context = (wanted @ v).transpose(0, 2, 1, 3).reshape(N, T, 2 * D)
+    context = context @ array(attention.out.weight).T + array(attention.out.bias)
+    got, weights = attention(query, attention.memory(source), weights=True)
+    assert np.allclose(array(weights), wanted, rtol=0, atol=1e-12)
+    assert np.allclose(array(got), context, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) -> None:
+    """Outputs, weights, and the gradients of inputs and of every parameter."""
+    size, length = 12, 5
+    ours = randomized(MultiHeadAttention(size, size if causal else MEMORY, heads=3))
+    width = size if causal else MEMORY
+    theirs = nn.MultiheadAttention(size, 3, kdim=width, vdim=width, batch_first=True, dtype=torch.float64)
+    names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    parts = [ours.query.weight, *ours.key_value.weight.chunk(2)]
+    if causal:
+        theirs.in_proj_weight.data = torch.cat(parts).detach()
+    else:
+        for name, part in zip(names, parts, strict=True):
+            getattr(theirs, name).data = part.detach().clone()
+    theirs.in_proj_bias.data = torch.cat([ours.query.bias, ours.key_value.bias]).detach()
+    theirs.out_proj.weight.data, theirs.out_proj.bias.data = ours.out.weight.data, ours.out.bias.data
+
+    queries = [random(N, length, size, seed=3).requires_grad_() for _ in range(2)]
+    if causal:
+        keys = queries
+        memory, padding = Memory(*ours.key_values(queries[0])), None
+        forbidden = ~torch.ones(length, length, dtype=torch.bool).tril()
+    else:
+        source = sources()
+        keys = [source.keys.clone().requires_grad_() for _ in range(2)]
+        memory = ours.memory(Encoded(keys[0], keys[0], source.mask, source.summary))
+        padding, forbidden = ~source.mask, None
+    got, got_weights = ours(queries[0], memory, weights=weights, causal=causal)
+    wanted, wanted_weights = theirs(
+        queries[1], keys[1], keys[1], key_padding_mask=padding, attn_mask=forbidden, average_attn_weights=False
+    )
+    assert_close(got, wanted)
+    assert (got_weights is not None) == weights
+    if weights:
+        assert_close(got_weights, wanted_weights)
+
+    direction = random(*got.shape, seed=7)
+    (got * direction).sum().backward()
+    (wanted * direction).sum().backward()
+    assert_close(queries[0].grad, queries[1].grad)
+    assert_close(keys[0].grad, keys[1].grad)
+    of_parts = (
+        theirs.in_proj_weight.grad if causal else torch.cat([theirs.q_proj_weight.grad]),
+        torch.cat([ours.query.weight.grad, ours.key_value.weight.grad]) if causal else ours.query.weight.grad,
+    )
+    assert_close(of_parts[1], of_parts[0])
+    if not causal:
+        assert_close(ours.key_value.weight.grad, torch.cat([theirs.k_proj_weight.grad, theirs.v_proj_weight.grad]))
+    assert_close(torch.cat([ours.query.bias.grad, ours.key_value.bias.grad]), theirs.in_proj_bias.grad)
+    assert_close(ours.out.weight.grad, theirs.out_proj.weight.grad)
+    assert_close(ours.out.bias.grad, theirs.out_proj.bias.grad)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1), (2, 3), (3, 2), (1, 4), (5,)])
+@pytest.mark.parametrize("weights", [False, True])
+def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tuple[int, ...], weights: bool) -> None:
+    attention, x = randomized(MultiHeadAttention(8, 8, heads=2)), random(N, 5, 8)
+    whole, shares = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
+    assert shares is not None and shares.triu(1).abs().max() == 0
+    memory, pieces = Memory(*attention.key_values(x[:, :0])), []
+    for piece in x.split(sizes, 1):
+        memory = memory.extend(*attention.key_values(piece))
+        pieces.append(attention(piece, memory, weights=weights, causal=True)[0])
+    assert_close(torch.cat(pieces, 1), whole)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -> None:
+    attention, grads = randomized(MultiHeadAttention(8, 8, heads=2)), []
+    for weights in (False, True):
+        x = random(N, 5, 8).requires_grad_()
+        attention.zero_grad()
+        context, _ = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=causal)
+        (context * random(*context.shape, seed=5)).sum().backward()
+        grads.append([x.grad, *(parameter.grad.clone() for parameter in attention.parameters())])
+    for fused, written in zip(*grads, strict=True):
+        assert_close(fused, written)
+
+
+def test_under_bf16_autocast_the_result_stays_near() -> None:
+    attention = MultiHeadAttention(8, 8, heads=2)
+    x = random(N, 5, 8).float()
+    wanted, _ = attention(x, Memory(*attention.key_values(x)), causal=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        for weights in (False, True):
+            got, _ = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=True)
+            assert got.dtype == torch.bfloat16
+            assert_close(got.float(), wanted, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (
+            lambda: DotAttention(8, 10),
+            "a dot product needs query and memory of one width, got 8 and 10; give size: to project both",
+        ),
+        (lambda: MultiHeadAttention(8, 8, heads=3), "size must be a multiple of heads, got size 8 and 3 heads"),
+        (lambda: MultiHeadAttention(8, 8, size=9, heads=2), "size must be a multiple of heads, got size 9 and 2 heads"),
+        (lambda: MultiHeadAttention(8, 8, heads=0), "size must be a multiple of heads, got size 8 and 0 heads"),
+    ],
+)
+def test_widths_that_do_not_fit_are_refused(build: Callable[[], Attention], sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        build()
+    assert str(caught.value) == sentence

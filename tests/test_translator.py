@@ -1,0 +1,215 @@
+"""One sentence in, one translation out, in order, whatever the sentence is and whoever keeps it company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from seqloom import translate
+from seqloom.attention import AdditiveAttention
+from seqloom.decoders import RNNDecoder, TransformerDecoder
+from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.models import EncoderDecoder, VocabularySizes
+from seqloom.models.encoder_decoder import EmbeddingOptions
+from seqloom.search import SearchOptions
+from seqloom.tokenizers import Characters, SentencePiece, Tokenizer, Tokenizers, Words
+from seqloom.translate import Translation, Translator
+from seqloom.vocabulary import BOS, PAD, SPECIALS, UNK
+
+LINES = ["the cat sat on the mat", "a dog sat on a log", "Zwei Hunde laufen über die Wiese .", "日本 😀"]
+OPTIONS = SearchOptions(beam_size=2, n_best=2, max_length=8)
+ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates, NUL, all of it
+
+
+def trained(tokenizer: Tokenizer) -> Tokenizers:
+    tokenizer.train(LINES)
+    return Tokenizers(tokenizer, tokenizer)
+
+
+TOKENIZERS = {
+    "characters": trained(Characters()),
+    "words": trained(Words()),
+    "sentencepiece": trained(SentencePiece(size=80)),
+    "bytes": trained(SentencePiece(size=320, byte_fallback=True)),
+}
+
+
+def translator(tokenizers: Tokenizers = TOKENIZERS["characters"], *, recurrent: bool = False) -> Translator:
+    """A model that has learnt nothing, and so says something else of every sentence."""
+    torch.manual_seed(0)
+    symbols, parts = len(tokenizers.source.vocabulary), {"layers": 1, "heads": 2, "feedforward": 16}
+    model = EncoderDecoder(
+        VocabularySizes(symbols, symbols, joint=True),
+        encoder=partial(RNNEncoder, size=8) if recurrent else partial(TransformerEncoder, **parts),
+        decoder=partial(RNNDecoder, size=8, attention=partial(AdditiveAttention, size=8))
+        if recurrent
+        else partial(TransformerDecoder, **parts),
+        embedding=EmbeddingOptions(size=8),
+    )
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=1.0)
+    return Translator(model.eval(), tokenizers, OPTIONS)
+
+
+TRANSLATOR = translator()
+TRANSLATORS = {name: translator(tokenizers) for name, tokenizers in TOKENIZERS.items()} | {
+    "recurrent": translator(recurrent=True)
+}
+every = pytest.mark.parametrize("any_translator", TRANSLATORS.values(), ids=TRANSLATORS)
+
+
+def assert_same(one: Translation, other: Translation) -> None:
+    """Two translations agree in all but rounding."""
+    assert (one.source, one.source_tokens, one.truncated) == (other.source, other.source_tokens, other.truncated)
+    assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
+    assert [a.tokens for a in one.alternatives] == [a.tokens for a in other.alternatives]
+    assert [a.score for a in one.alternatives] == pytest.approx([a.score for a in other.alternatives], abs=1e-4)
+    for a, b in zip(one.alternatives, other.alternatives, strict=True):
+        assert (a.attention is None) == (b.attention is None)
+        if a.attention is not None and b.attention is not None:
+            assert np.allclose(a.attention, b.attention, atol=1e-4)
+
+
+def test_an_empty_text_becomes_an_empty_text() -> None:
+    (translation,) = TRANSLATOR.translate([""])
+    assert translation == Translation("", [], [], truncated=False)
+    assert (translation.text, translation.score) == ("", 0.0)
+
+
+def test_text_without_any_token_becomes_an_empty_text() -> None:
+    blank, word = TRANSLATORS["words"].translate([" \t\u2003", "cat"])
+    assert (blank.source, blank.text, blank.alternatives) == (" \t\u2003", "", [])
+    assert word.alternatives
+
+
+def test_nothing_becomes_nothing() -> None:
+    assert TRANSLATOR.translate([]) == []
+    assert [t.text for t in TRANSLATOR.translate(["", ""])] == ["", ""]
+
+
+@every
+def test_a_sentence_is_translated_as_if_alone(any_translator: Translator) -> None:
+    sentences = ["a", "", *LINES, "the", LINES[0], "cat " * 5, "   ", "z"]
+    together = any_translator.translate(sentences, attention=True)
+    for sentence, translation in zip(sentences, together, strict=True):
+        assert_same(translation, any_translator.translate([sentence], attention=True)[0])
+
+
+@pytest.mark.parametrize("name", ["characters", "recurrent"])
+def test_company_and_order_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same across the borders of windows and of batches."""
+    numbers = np.random.default_rng(0)
+    sentences = ["".join(numbers.choice(list("catdogs "), numbers.integers(0, 12))) for _ in range(40)]
+    whole = TRANSLATORS[name].translate(sentences)
+    assert len({(translation.text, round(translation.score, 3)) for translation in whole}) > 20
+    monkeypatch.setattr(translate, "WINDOW", 7)
+    monkeypatch.setattr(translate, "BATCH_TOKENS", 20)
+    pieces = TRANSLATORS[name].translate(sentences)
+    backwards = TRANSLATORS[name].translate(sentences[::-1])[::-1]
+    assert [translation.source for translation in pieces] == sentences
+    for a, b, c in zip(whole, pieces, backwards, strict=True):
+        assert_same(a, b)
+        assert_same(a, c)
+
+
+def test_a_stream_takes_no_more_than_a_window_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "WINDOW", 4)
+    taken: list[int] = []
+
+    def endless() -> Iterator[str]:
+        for number in range(1_000_000):
+            taken.append(number)
+            yield "cat " * (number % 3)
+
+    stream = TRANSLATOR.stream(endless())
+    assert taken == []
+    for done in range(1, 11):
+        assert next(stream).source == "cat " * ((done - 1) % 3)
+        assert len(taken) == (done + 3) // 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("sentence", "truncated"), [("a cat", False), ("a cat sat", True), ("", False), ("t" * 300_000, True)]
+)
+def test_an_overlong_source_is_cut_and_says_so(sentence: str, truncated: bool) -> None:
+    options = SearchOptions(beam_size=2, max_length=8, max_source_length=5)
+    translation, beginning = TRANSLATOR.translate([sentence, sentence[:5]], options)
+    assert translation.truncated == truncated and not beginning.truncated
+    assert translation.source == sentence
+    assert translation.source_tokens == beginning.source_tokens
+    assert translation.text == beginning.text
+
+
+def test_blanks_that_hide_what_follows_count_as_cut() -> None:
+    """Of a sentence that begins with more blanks than are looked at, nothing is translated; it says so."""
+    options = SearchOptions(beam_size=1, max_length=8, max_source_length=2)
+    (translation,) = TRANSLATORS["words"].translate([" " * 100 + "cat"], options)
+    assert (translation.text, translation.truncated) == ("", True)
+
+
+@every
+@given(sentences=st.lists(ANY_TEXT | st.sampled_from(LINES), max_size=4))
+def test_any_text_becomes_text(any_translator: Translator, sentences: list[str]) -> None:
+    translations = any_translator.translate(sentences)
+    assert [translation.source for translation in translations] == sentences
+    for translation in translations:
+        assert translation.text.encode("utf-8").decode("utf-8") == translation.text
+        assert bool(translation.alternatives) == bool(translation.source_tokens)
+        assert np.isfinite(translation.score)
+
+
+def test_special_symbols_are_never_generated_however_likely() -> None:
+    keen = translator()
+    with torch.no_grad():
+        keen.model.get_submodule("decoder.readout").bias[[PAD, BOS, UNK]] = 1000.0
+    alternatives = [alternative for translation in keen.translate(LINES) for alternative in translation.alternatives]
+    assert len(alternatives) == 2 * len(LINES)
+    assert any(alternative.tokens for alternative in alternatives)
+    assert not {token for alternative in alternatives for token in alternative.tokens} & set(SPECIALS)
+
+
+@every
+def test_attention_has_a_column_for_each_source_token_and_a_row_for_each_target_token(
+    any_translator: Translator,
+) -> None:
+    for translation in any_translator.translate(["a cat", LINES[1], "the"], attention=True):
+        for alternative in translation.alternatives:
+            assert alternative.attention is not None
+            _, _, rows, columns = alternative.attention.shape
+            assert (rows, columns) == (len(alternative.tokens) + 1, len(translation.source_tokens) + 1)
+            assert np.allclose(alternative.attention.sum(-1), 1, atol=1e-5)
+
+
+def test_attention_is_kept_on_request_only() -> None:
+    assert all(a.attention is None for t in TRANSLATOR.translate(LINES) for a in t.alternatives)
+
+
+def test_options_of_a_call_go_before_those_of_the_translator() -> None:
+    (short,) = TRANSLATOR.translate([LINES[0]], SearchOptions(beam_size=3, n_best=3, max_length=1))
+    assert [(alternative.text, alternative.tokens) for alternative in short.alternatives] == [("", [])]
+    (usual,) = TRANSLATOR.translate([LINES[0]])
+    assert len(usual.alternatives) == 2 and usual.text == usual.alternatives[0].text
+
+
+def test_a_translation_as_plain_values() -> None:
+    (translation,) = TRANSLATOR.translate(["cat"])
+    plain = translation.as_dict()
+    assert plain["source_tokens"] == ["c", "a", "t"] and not plain["truncated"]
+    assert (plain["source"], plain["target"], plain["score"]) == ("cat", translation.text, translation.score)
+    assert [list(alternative) for alternative in plain["alternatives"]] == [["text", "score", "tokens"]] * 2
+    assert plain["alternatives"][0]["text"] == plain["target"]
+
+
+def test_translating_leaves_the_model_as_it_was() -> None:
+    before = {name: value.clone() for name, value in TRANSLATOR.model.state_dict().items()}
+    TRANSLATOR.translate(LINES)
+    assert not any(module.training for module in TRANSLATOR.model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in TRANSLATOR.model.state_dict().items())
+    assert all(parameter.grad is None for parameter in TRANSLATOR.model.parameters())
