@@ -43,13 +43,14 @@ class Checkpoints:
         self.directory = directory
 
     def save(self, checkpoint: Checkpoint, *, keep_last: int, keep: int | None = None) -> None:
-        """Write one; then leave only the `keep_last` newest, and that of step `keep`.  CheckpointError on a full disk."""
+        """Write one, then leave only the `keep_last` newest and that of step `keep`.  CheckpointError if it can't."""
         self.directory.mkdir(parents=True, exist_ok=True)
         place = self._place(checkpoint.step)
         try:
             _write(self.directory / f".new-{place.name}", place, checkpoint)
         except OSError as error:
-            raise CheckpointError(f"{place} could not be written: {error.strerror}; the one before it stands") from error
+            reason = f"could not be written: {error.strerror}; the one before it stands"
+            raise CheckpointError(f"{place} {reason}") from error
         for step in self.steps()[:-keep_last]:
             if step != keep:
                 _remove(self._place(step))
@@ -60,11 +61,14 @@ class Checkpoints:
 
     def load(self, step: int) -> Checkpoint:
         """The checkpoint of a step; CheckpointError if it is damaged or not there."""
+        if step not in (steps := self.steps()):
+            there = f"it has {', '.join(map(str, steps))}" if steps else "it has none yet"
+            raise CheckpointError(f"{self.directory} has no checkpoint of step {step}; {there}")
         return _read(self._place(step))
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole checkpoint (None where there is none), and a sentence for each damaged one before it."""
-        damage = []
+        damage: list[str] = []
         for step in reversed(self.steps()):
             try:
                 return self.load(step), damage
@@ -140,10 +144,12 @@ def _read(place: Path) -> Checkpoint:
         state = json.loads(data["state.json"])
         model, training = (safetensors.torch.load(data[f"{name}.safetensors"]) for name in ("model", "training"))
         return Checkpoint(state["step"], model, training, state)
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = f"{Path(error.filename).name} is missing" if missing else "its manifest can't be read"  # type: ignore
-        raise CheckpointError(f"{place} is damaged: {reason}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{place} is damaged: {Path(error.filename).name} is missing") from error
+    except OSError as error:
+        raise CheckpointError(f"{place} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{place} is damaged: its manifest can't be read") from error
 
 
 def _read_checked(path: Path, checksum: str) -> bytes:
@@ -162,8 +168,7 @@ def locked(directory: Path) -> Iterator[None]:
     with open(directory / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CheckpointError(f"{directory} is in use by another training; wait for it, or choose another") from error
+        except BlockingIOError as error:
+            what = "is in use by another training; wait for it, or choose another"
+            raise CheckpointError(f"{directory} {what}") from error
         yield
-
-
