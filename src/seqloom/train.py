@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
-from seqloom.errors import SeqloomError
+from seqloom.errors import SeqloomError, UsageError
 from seqloom.hardware import autocast
 from seqloom.optim import Adam, InverseSquareRoot, Optimizer, Schedule
+from seqloom.registry import suggest
 from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
 
@@ -48,9 +50,16 @@ class TrainOptions:
     patience: int | None = None  # validations without a better one, after which training ends
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_tokens", "accumulate", "log_every", "checkpoint_every", "validate_every", "keep_last"):
+        every = ("log_every", "checkpoint_every", "validate_every")
+        for name in ("steps", "batch_tokens", "accumulate", *every, "keep_last"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("threads", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, or null, got {value}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"minutes must be above 0, or null, got {self.minutes}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
         if self.clip < 0:
@@ -110,6 +119,9 @@ class Trainer:
         device: torch.device,
         hooks: Iterable[Hook] = (),
     ):
+        if options.keep_best not in task.measures:
+            what = f"validation has no {options.keep_best!r}{suggest(options.keep_best, task.measures)}"
+            raise UsageError(f"train.keep_best: {what}")
         self.model, self.task, self.options = model.to(device), task, options
         self.checkpoints, self.seed, self.device, self.hooks = checkpoints, seed, device, tuple(hooks)
         self.optimizer = options.optimizer().build(model.parameters())
@@ -144,11 +156,11 @@ class Trainer:
         """
         self.model.train()
         self.optimizer.zero_grad()
-        total, count = 0.0, 0
+        total, count = torch.zeros((), device=self.device), 0
         for batch in batches:
             with autocast(self.options.precision, self.device):
                 loss = self.task.loss(self.model, batch.to(self.device))
-            loss.total.backward()
+            loss.total.backward()  # type: ignore[no-untyped-call]
             total, count = total + loss.total.detach(), count + loss.count
         norm = self._gradient_norm(count)
         if math.isfinite(norm):
@@ -231,24 +243,27 @@ class Trainer:
         evaluation = self._evaluate_or_stop()
         self._judge(evaluation)
         self._tick()
-        self._save()
         self._logged += time.monotonic() - started
         values = {f"valid.{name}": value for name, value in evaluation.values.items()}
         self.report(
             {"step": self.progress.step, **values, "signatures": dict(evaluation.signatures)}
             | {"best": self.progress.best_step == self.progress.step, "examples": evaluation.examples}
         )
+        self._save()  # last: whoever is killed before it validates again, so that no report is ever missing
 
     def _evaluate_or_stop(self) -> Evaluation:
         """A validation may take long, and loses nothing when it is cut short: it is made again after a resume."""
-        self._validating = True
         try:
-            return self.evaluate()
+            self._validating = True
+            if self._signal is not None:
+                raise self._interrupted()
+            evaluation = self.evaluate()
+            self._validating = False
+            return evaluation
         except Interrupted:
+            self._validating = False
             self._save()
             raise
-        finally:
-            self._validating = False
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -265,8 +280,6 @@ class Trainer:
 
     def _judge(self, evaluation: Evaluation) -> None:
         progress, name = self.progress, self.options.keep_best
-        if name not in evaluation.values:
-            raise SeqloomError(f"train.keep_best: validation has no {name!r}; it has {', '.join(evaluation.values)}")
         value = evaluation.values[name]
         worse = name in ("loss", "perplexity")  # for these less is better
         better = progress.best is None or (value < progress.best if worse else value > progress.best)
@@ -304,6 +317,9 @@ class Trainer:
             if self._validating:
                 raise self._interrupted()
 
+        if threading.current_thread() is not threading.main_thread():  # nowhere else can signals be listened to
+            yield
+            return
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, stop) for number in numbers}
         try:

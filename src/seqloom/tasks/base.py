@@ -50,6 +50,7 @@ class Task(ABC):
     """What is learnt from which data, and how well it was learnt."""
 
     given: ClassVar[tuple[str, ...]] = ("setting",)
+    measures: ClassVar[tuple[str, ...]]  # the names of what `evaluate` finds
 
     @abstractmethod
     def prepare(self, directory: Path) -> None:
