@@ -1,9 +1,9 @@
 """Run directories: a training that can be stopped and gone on with, and a trained model that can be used.
 
-    RUN/config.yml       the configuration, every default filled in
-    RUN/tokenizers/      text <-> ids
-    RUN/checkpoints/     weights and the state of training
-    RUN/metrics.jsonl    what was measured on the way
+RUN/config.yml       the configuration, every default filled in
+RUN/tokenizers/      text <-> ids
+RUN/checkpoints/     weights and the state of training
+RUN/metrics.jsonl    what was measured on the way
 """
 
 from __future__ import annotations
@@ -87,10 +87,17 @@ def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterabl
     newest = _newest(checkpoints)
     if newest:
         trainer.restore(newest)
-    (directory / "config.yml").write_text(dump(describe(config)), "utf8")
+    _replace(directory / "config.yml", dump(describe(config)))
     metrics.forget_after(trainer.progress.step)
     trainer.report({"event": "started", "step": trainer.progress.step, "resumed": newest is not None})
     return trainer
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step: a run whose process is killed here must stay one that can be gone on with."""
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text, "utf8")
+    scratch.replace(path)
 
 
 def _check_same(config: Config, directory: Path) -> None:
@@ -130,8 +137,10 @@ def _newest(checkpoints: Checkpoints) -> Checkpoint | None:
 
 
 def _chosen(checkpoints: Checkpoints, which: str | int) -> Checkpoint:
-    if which not in ("best", "last"):
+    if isinstance(which, int) or which.isdecimal():
         return checkpoints.load(int(which))
+    if which not in ("best", "last"):
+        raise UsageError(f"a checkpoint is best, last or a step, got {which!r}")
     newest = _newest(checkpoints)
     if newest is None:
         raise CheckpointError(f"{checkpoints.directory} has no checkpoint yet")

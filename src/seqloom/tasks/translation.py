@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -33,6 +34,8 @@ METRICS: tuple[Metric, ...] = (Bleu(), Chrf(), ExactMatch())
 class TranslationTask(Task):
     """Learn to turn source text into target text; validated by decoding freely, as in use."""
 
+    measures = ("loss", "perplexity", *(metric.name for metric in METRICS))
+
     def __init__(self, setting: Setting, *, valid_beam_size: int = 1, valid_most: int = 2000, examples: int = 3):
         """Validation decodes at most `valid_most` sentences, and shows `examples` of them."""
         self.setting, self.examples, self.valid_most = setting, examples, valid_most
@@ -43,13 +46,19 @@ class TranslationTask(Task):
         place = directory / "tokenizers"
         self.tokenizers = Tokenizers.load(place) if place.exists() else self.files.train_tokenizers()
         corpora = [self.files.prepared(corpus, "train", self.tokenizers) for corpus in self.setting.data.train_corpora]
-        self.validation = [
-            self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora
-        ]
+        self.validation = [self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora]
         self.training = TrainingBatches(
             corpora, self.setting.data.weights, batch_tokens=self.setting.batch_tokens, seed=self.setting.seed
         )
-        self.tokenizers.save(place)
+        if not place.exists():
+            self._keep_tokenizers(place)
+
+    def _keep_tokenizers(self, place: Path) -> None:
+        """All of their files or none, so that a run whose process is killed here can be begun again."""
+        aside = place.with_name(".new-tokenizers")
+        shutil.rmtree(aside, ignore_errors=True)
+        self.tokenizers.save(aside)
+        aside.rename(place)
 
     def symbols(self) -> tuple[int, int]:
         return len(self.tokenizers.source.vocabulary), len(self.tokenizers.target.vocabulary)
