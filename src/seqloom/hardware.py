@@ -18,9 +18,13 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"there is no device {name!r}; use cpu, cuda, cuda:0, ..., or auto") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"there is no device {name!r}; use cpu, cuda, cuda:0, ..., or auto")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {name!r} was asked for, and this machine or this PyTorch has no GPU; use device=cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device {name!r}; this machine has {torch.cuda.device_count()}, counted from 0")
     return device
 
 
@@ -33,7 +37,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 def multiplies_bfloat16_fast(device: torch.device) -> bool:
     """Whether the device has instructions for products of bfloat16 matrices."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and _cpu_flag("_is_amx_tile_supported")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seqloom.errors import SeqloomError
 from seqloom.train import Trainer
 
 
@@ -20,8 +21,13 @@ class MetricsFile:
     def __call__(self, trainer: Trainer, metrics: Mapping[str, Any]) -> None:
         if metrics.get("event") in (None, "skipped"):
             line = json.dumps(_finite(metrics), ensure_ascii=False, allow_nan=False)
-            with open(self.path, "a", encoding="utf8") as file:
-                file.write(line + "\n")
+            try:
+                with open(self.path, "a", encoding="utf8") as file:
+                    file.write(line + "\n")
+            except OSError as error:
+                raise SeqloomError(
+                    f"{self.path} could not be written: {error.strerror}; the last checkpoint stands"
+                ) from error
 
     def forget_after(self, step: int) -> None:
         """Drop the lines of steps that are about to be trained again, and a last line that was cut off."""

@@ -38,7 +38,8 @@ class Rehearsal:
         return [
             f"vocabulary: {self.source_symbols:,} source and {self.target_symbols:,} target symbols",
             f"model: {self.parameters:,} parameters",
-            f"one step: {self.seconds:.2f} s for {self.tokens:,} target tokens ({self.tokens / self.seconds:,.0f} a second)",
+            f"one step: {self.seconds:.2f} s for {self.tokens:,} target tokens"
+            f" ({self.tokens / self.seconds:,.0f} a second)",
             f"memory: {self.memory / 2**20:,.0f} MiB at the peak",
             f"all {self.steps:,} steps: about {self.steps * self.seconds / 3600:.1f} hours",
         ]
