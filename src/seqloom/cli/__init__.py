@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -24,18 +25,27 @@ for module in (demo, init, check, train, translate, evaluate, inspect):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 
-@app.callback()
-def options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
-    """Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from seqloom import __version__
 
         print(f"seqloom {__version__}")
         raise typer.Exit
 
 
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to."""
+
+
 def main() -> None:
     """Run the command and exit: 0 done, 1 failed, 2 the user's arguments or configuration, 130 and 143 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the input is, whatever the locale says
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
     try:
         app()

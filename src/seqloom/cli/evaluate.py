@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seqloom.cli import options
+from seqloom.errors import UsageError
 
 
 def command(
@@ -32,6 +33,8 @@ def command(
     from seqloom.metrics import Bleu, Chrf, ExactMatch
     from seqloom.runs import load
 
+    if bootstrap < 0 or bootstrap == 1:
+        raise UsageError(f"--bootstrap must be 0 (no interval) or at least 2 resamples, got {bootstrap}")
     metrics = [options.checked(Bleu, tokenize=tokenize, lowercase=lowercase), Chrf(), ExactMatch()]
     sources, references = parallel_lines(source, reference)
     translator = load(run, checkpoint=checkpoint, device=device)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from seqloom.errors import DataError
 
+BOM = b"\xef\xbb\xbf"
+
 
 def input_lines(path: Path | None) -> Iterator[str]:
     """The lines of a file, or of standard input; only a line feed ends one.  DataError at one that isn't UTF-8."""
@@ -17,11 +19,13 @@ def input_lines(path: Path | None) -> Iterator[str]:
         yield from (line or "" for line in read_lines(path))
         return
     for number, raw in enumerate(sys.stdin.buffer, 1):
+        raw = raw.removeprefix(BOM) if number == 1 else raw
         try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = raw.decode()
         except UnicodeDecodeError as error:
+            column = len(raw[: error.start].decode()) + 1
             raise DataError(
-                f"standard input: line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1})"
+                f"standard input: line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {column})"
             ) from None
         yield text.removesuffix("\n").removesuffix("\r").replace("\0", " ")
 
