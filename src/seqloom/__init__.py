@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from seqloom.config.root import Config as Config
     from seqloom.config.root import read_config as read_config
     from seqloom.runs import load as load
-    from seqloom.runs import train as train
     from seqloom.search import SearchOptions as SearchOptions
     from seqloom.translate import Translation as Translation
     from seqloom.translate import Translator as Translator
@@ -25,7 +24,6 @@ _HOMES = {
     "Config": "config.root",
     "read_config": "config.root",
     "load": "runs",
-    "train": "runs",
     "SearchOptions": "search",
     "Translation": "translate",
     "Translator": "translate",
