@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,38 @@ def seqloom_data(request: pytest.FixtureRequest) -> Path:
             what = f"the data set {name}" if name != "." else "real data"
             pytest.skip(f"{what} is not there; set SEQLOOM_DATA to the folder that holds it")
     return DATA
+
+
+TOY = """\
+data:
+  train: {source: train.source, target: train.target}
+  valid: {source: valid.source, target: valid.target}
+tokenizer: {class: Words, joint: true}
+model:
+  class: EncoderDecoder
+  embedding: {size: 16}
+  encoder: {class: RNNEncoder, size: 16}
+  decoder: {class: RNNDecoder, size: 16, attention: {class: AdditiveAttention, size: 16}}
+train:
+  steps: 30
+  batch_tokens: 128
+  schedule: {class: Constant, peak: 0.01}
+  precision: float32
+  device: cpu
+  log_every: 5
+  checkpoint_every: 10
+  validate_every: 10
+search: {beam_size: 3}
+"""
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with letters to be reversed, for training and for validation, and toy.yml; to be read, not changed."""
+    folder, draw = tmp_path_factory.mktemp("toy"), random.Random(1)
+    for name, count in (("train", 200), ("valid", 20)):
+        lines = [[draw.choice("abcdefghij") for _ in range(draw.randint(2, 8))] for _ in range(count)]
+        (folder / f"{name}.source").write_text("".join(f"{' '.join(line)}\n" for line in lines))
+        (folder / f"{name}.target").write_text("".join(f"{' '.join(reversed(line))}\n" for line in lines))
+    (folder / "toy.yml").write_text(TOY)
+    return folder
