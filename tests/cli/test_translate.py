@@ -1,0 +1,96 @@
+"""`seqloom translate`: one line in is one line out, whatever the line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STRANGE = ["a b c", "", "   ", "a\u2028b", "\ufeffa b", "a\tb", "😀 a", "مرحبا", "x" * 1_000_000, "\0 a", "a b\r", "j"]
+
+
+def fed(seqloom: Any, run: Path, lines: list[str], *arguments: str) -> list[str]:
+    """The lines that come out."""
+    result = seqloom("translate", run, *arguments, input="".join(f"{line}\n" for line in lines).encode())
+    assert result.code == 0, result.err
+    assert result.out.endswith("\n")
+    return result.out.split("\n")[:-1]
+
+
+def test_every_line_in_is_a_line_out(seqloom: Any, trained: Path) -> None:
+    together = fed(seqloom, trained, STRANGE)
+    assert len(together) == len(STRANGE)
+    assert [line for line in together if not line] == ["", ""], "only empty lines become empty ones"
+    assert together[:2] + together[-1:] == [fed(seqloom, trained, [line])[0] for line in ("a b c", "", "j")]
+    assert together[0] == fed(seqloom, trained, ["\ufeffa b c\r"])[0]
+
+
+def test_the_last_line_needs_no_end_and_no_lines_are_no_lines(seqloom: Any, trained: Path) -> None:
+    assert seqloom("translate", trained, input=b"a b\nc").out.count("\n") == 2
+    assert seqloom("translate", trained, input=b"").out == ""
+
+
+def test_a_line_that_is_too_long_is_said_to_be(seqloom: Any, trained: Path) -> None:
+    result = seqloom("translate", trained, input=("a b\n" + "a " * 600 + "\nc\n").encode())
+    assert (result.code, result.out.count("\n")) == (0, 3)
+    assert result.err == "seqloom: line 2 is longer than 512 tokens: only its beginning was translated\n"
+
+
+def test_a_file_is_read_as_standard_input_is(seqloom: Any, trained: Path) -> None:
+    text = "\ufeffa b c\r\n\nj i\n".encode()
+    (seqloom.folder / "text").write_bytes(text)
+    assert seqloom("translate", trained, "--input", "text").out == seqloom("translate", trained, input=text).out
+    assert seqloom.refused("translate", trained, "-i", "txet", code=1) == (
+        "seqloom: txet: no such file; did you mean 'text'?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "line, place", [(b"a \xff b", "0xff at column 3"), ("ä".encode() + b"\xfe", "0xfe at column 2")]
+)
+def test_a_line_that_is_not_utf8_is_named(seqloom: Any, trained: Path, line: bytes, place: str) -> None:
+    said = seqloom.refused("translate", trained, input=b"a b\n" + line + b"\nc\n", code=1)
+    assert said == f"seqloom: standard input: line 2 is not UTF-8 (byte {place})\n"
+    said = seqloom.refused("translate", trained, input=b"\xef\xbb\xbf" + line + b"\n", code=1)
+    assert said == f"seqloom: standard input: line 1 is not UTF-8 (byte {place})\n"
+
+
+def test_n_best_lines_have_number_text_and_falling_scores(seqloom: Any, trained: Path) -> None:
+    lines = fed(seqloom, trained, ["a b c", "", "d e"], "--n-best", "3")
+    rows = [line.split(" ||| ") for line in lines]
+    assert [row[0] for row in rows] == ["0", "0", "0", "2", "2", "2"]
+    for sentence in ("0", "2"):
+        scores = [float(row[2]) for row in rows if row[0] == sentence]
+        assert scores == sorted(scores, reverse=True)
+    assert [rows[0][1], rows[3][1]] == fed(seqloom, trained, ["a b c", "d e"])
+
+
+def test_json_has_everything(seqloom: Any, trained: Path) -> None:
+    arguments = ("--json", "--beam-size", "4", "--n-best", "2")
+    rows = [json.loads(line) for line in fed(seqloom, trained, ["a b", "", "ä"], *arguments)]
+    assert [row["id"] for row in rows] == [0, 1, 2]
+    assert [row["source"] for row in rows] == ["a b", "", "ä"]
+    assert [len(row["alternatives"]) for row in rows] == [2, 0, 2]
+    for row in rows:
+        assert set(row) == {"id", "source", "target", "score", "source_tokens", "alternatives", "truncated"}
+        assert row["truncated"] is False
+        if row["alternatives"]:
+            best = row["alternatives"][0]
+            assert (row["target"], row["score"]) == (best["text"], best["score"])
+            assert best["text"].split() == best["tokens"]
+    assert rows[0]["source_tokens"] == ["a", "b"]
+
+
+def test_options_reach_the_search(seqloom: Any, trained: Path) -> None:
+    (short,) = fed(seqloom, trained, ["a b c d"], "--max-length", "2")
+    assert len(short.split()) < 2
+    scores = [
+        json.loads(fed(seqloom, trained, ["a b c d"], "--json", "-b", "1", "--length-penalty", penalty)[0])["score"]
+        for penalty in ("0", "1")
+    ]
+    assert scores[0] < scores[1] < 0
+    assert fed(seqloom, trained, ["a b"], "--checkpoint", "30") == fed(
+        seqloom, trained, ["a b"], "--checkpoint", "last"
+    )
