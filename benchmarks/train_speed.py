@@ -22,7 +22,7 @@ import torch
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import read_config
 from seqloom.data.batches import Position
-from seqloom.hardware import find_device, keep_freed_memory, multiplies_bfloat16_fast
+from seqloom.hardware import find_device, multiplies_bfloat16_fast, suit_training
 from seqloom.train import Trainer
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "multi30k-transformer.yml"
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    keep_freed_memory()
+    suit_training()
     config = read_config(arguments.recipe, ["train.batch_tokens=2048", *arguments.changes])
     device = find_device(config.train.device)
     peaks = {name: matrix_peak(getattr(torch, name), device) for name in ("float32", "bfloat16")}

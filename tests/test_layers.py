@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "seqloom"
 
-VALUES = {"structures", "registry", "vocabulary", "errors", "hardware"}
+VALUES = {"bounds", "structures", "registry", "vocabulary", "errors", "hardware"}
 PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}

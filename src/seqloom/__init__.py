@@ -1,8 +1,8 @@
 """Seqloom: sequence-to-sequence models, each described in one YAML file.
 
-    import seqloom
-    translator = seqloom.load("runs/multi30k-transformer")
-    translator.translate(["A dog runs."])[0].text
+import seqloom
+translator = seqloom.load("runs/multi30k-transformer")
+translator.translate(["A dog runs."])[0].text
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ CHUNK = 512  # rows projected at a time: their logits stay in the cache, and mem
 def cross_entropy(readout: nn.Module, features: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     """Sum over rows of the cross-entropy of `readout(features)` [R, V] with `labels` [R], a scalar.
 
-    With label smoothing e (https://arxiv.org/abs/1512.00567, 7) the wanted distribution is (1 - e) on the label plus e/V
-    on every symbol.  All logits never exist at once: chunk by chunk they are made, and turned into their gradient there
-    and then.
+    With label smoothing e (https://arxiv.org/abs/1512.00567, 7) the wanted distribution is (1 - e) on the label plus
+    e/V on every symbol.  All logits never exist at once: chunk by chunk they are made, and turned into their gradient
+    there and then.
     """
     parameters = [parameter for parameter in readout.parameters() if parameter.requires_grad]
     if torch.is_grad_enabled():
         return _ChunkedCrossEntropy.apply(features, labels, label_smoothing, readout, *parameters)  # type: ignore
-    chunks = zip(features.split(CHUNK), labels.split(CHUNK), strict=True)
+    chunks = zip(torch.split(features, CHUNK), torch.split(labels, CHUNK), strict=True)
     return sum((_losses(readout(x), y, label_smoothing)[0] for x, y in chunks), features.new_zeros(()).float())
 
 
@@ -47,7 +47,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         total = torch.zeros((), device=features.device)
         of_features, of_parameters = [], [torch.zeros_like(parameter) for parameter in parameters]
-        for x, y in zip(features.split(CHUNK), labels.split(CHUNK), strict=True):
+        for x, y in zip(torch.split(features, CHUNK), torch.split(labels, CHUNK), strict=True):
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
                 logits = readout(x)

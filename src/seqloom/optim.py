@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from seqloom.bounds import Count, NotNegative, Positive, Rate
 from seqloom.registry import register
 
 
@@ -25,7 +26,7 @@ class Adam(Optimizer):
     """https://arxiv.org/abs/1412.6980; the defaults are those of https://arxiv.org/abs/1706.03762, 5.3."""
 
     def __init__(
-        self, *, betas: tuple[float, float] = (0.9, 0.98), epsilon: float = 1e-9, weight_decay: float = 0.0
+        self, *, betas: tuple[Rate, Rate] = (0.9, 0.98), epsilon: NotNegative = 1e-9, weight_decay: NotNegative = 0.0
     ):
         self.betas, self.epsilon, self.weight_decay = betas, epsilon, weight_decay
 
@@ -40,7 +41,7 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
 
     def __init__(
-        self, *, betas: tuple[float, float] = (0.9, 0.98), epsilon: float = 1e-9, weight_decay: float = 0.01
+        self, *, betas: tuple[Rate, Rate] = (0.9, 0.98), epsilon: NotNegative = 1e-9, weight_decay: NotNegative = 0.01
     ):
         self.betas, self.epsilon, self.weight_decay = betas, epsilon, weight_decay
 
@@ -54,7 +55,7 @@ class AdamW(Optimizer):
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked."""
 
-    def __init__(self, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
+    def __init__(self, *, momentum: NotNegative = 0.0, nesterov: bool = False, weight_decay: NotNegative = 0.0):
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
@@ -69,7 +70,7 @@ class SGD(Optimizer):
 class Adafactor(Optimizer):
     """Adam's second moment in the memory of a row and a column; https://arxiv.org/abs/1804.04235."""
 
-    def __init__(self, *, weight_decay: float = 0.0):
+    def __init__(self, *, weight_decay: NotNegative = 0.0):
         self.weight_decay = weight_decay
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -93,7 +94,7 @@ def _warmed(step: int, warmup: int) -> float:
 class Constant(Schedule):
     """One rate, after a linear warm-up if asked."""
 
-    def __init__(self, *, peak: float = 1e-3, warmup: int = 0):
+    def __init__(self, *, peak: NotNegative = 1e-3, warmup: Count = 0):
         self.peak, self.warmup = peak, warmup
 
     def rate(self, step: int, steps: int) -> float:
@@ -107,7 +108,7 @@ class InverseSquareRoot(Schedule):
     The paper's rate for width d is peak = 1 / sqrt(d * warmup): 6.988e-4 for 512 and 4000.
     """
 
-    def __init__(self, *, peak: float = 7e-4, warmup: int = 4000):
+    def __init__(self, *, peak: NotNegative = 7e-4, warmup: Count = 4000):
         if warmup < 1:
             raise ValueError(f"warmup must be at least 1 step, got {warmup}")
         self.peak, self.warmup = peak, warmup
@@ -120,7 +121,7 @@ class InverseSquareRoot(Schedule):
 class Cosine(Schedule):
     """Up in a line for `warmup` steps, then half a cosine down to `floor` at the last step; arXiv 1608.03983."""
 
-    def __init__(self, *, peak: float = 1e-3, warmup: int = 0, floor: float = 0.0):
+    def __init__(self, *, peak: NotNegative = 1e-3, warmup: Count = 0, floor: NotNegative = 0.0):
         self.peak, self.warmup, self.floor = peak, warmup, floor
 
     def rate(self, step: int, steps: int) -> float:
@@ -137,16 +138,16 @@ class Exponential(Schedule):
     def __init__(
         self,
         *,
-        peak: float = 1e-3,
-        decay: float = 0.5,
-        every: int = 10_000,
-        start: int = 0,
-        floor: float = 0.0,
-        warmup: int = 0,
+        peak: NotNegative = 1e-3,
+        decay: NotNegative = 0.5,
+        every: Positive = 10_000,
+        start: Count = 0,
+        floor: NotNegative = 0.0,
+        warmup: Count = 0,
     ):
         self.peak, self.decay, self.every, self.start = peak, decay, every, start
         self.floor, self.warmup = floor, warmup
 
     def rate(self, step: int, steps: int) -> float:
-        fallen = self.peak * self.decay ** (max(0, step - self.start) / self.every)
+        fallen = self.peak * float(self.decay ** (max(0, step - self.start) / self.every))
         return max(self.floor, fallen) * _warmed(step, self.warmup)

@@ -14,7 +14,7 @@ import torch
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import Config
 from seqloom.data.batches import Position
-from seqloom.hardware import find_device, keep_freed_memory
+from seqloom.hardware import find_device, suit_training
 from seqloom.train import Trainer
 
 TRIED = 40  # batches looked at for the largest
@@ -51,7 +51,7 @@ def rehearse(config: Config) -> Rehearsal:
     Raises what `runs.train` does for a configuration that can't work.
     """
     device = find_device(config.train.device)
-    keep_freed_memory()
+    suit_training()
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     with tempfile.TemporaryDirectory() as scratch:

@@ -20,7 +20,7 @@ from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.errors import CheckpointError, UsageError
-from seqloom.hardware import find_device, keep_freed_memory
+from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import MetricsFile
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers
@@ -41,7 +41,7 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Hook] = ()) -> Pro
     can begin.
     """
     device, fresh = find_device(config.train.device), not directory.exists()
-    keep_freed_memory()
+    suit_training()
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     with locked(directory):

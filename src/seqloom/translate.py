@@ -76,7 +76,7 @@ class Translator:
     def translate(
         self, sentences: Sequence[str], options: SearchOptions | None = None, *, attention: bool = False
     ) -> list[Translation]:
-        """Translate each sentence; `attention` keeps what was looked at.  What a sentence becomes depends on it alone."""
+        """Translate each sentence, whatever the others are; `attention` keeps what was looked at."""
         return list(self.stream(sentences, options, attention=attention))
 
     def stream(
@@ -120,5 +120,3 @@ class Translator:
         target, weights = self.tokenizers.target, hypothesis.attention
         shown = None if weights is None else weights[..., :source_length].float().cpu().numpy()
         return Alternative(target.decode(hypothesis.tokens), hypothesis.score, target.tokens(hypothesis.tokens), shown)
-
-

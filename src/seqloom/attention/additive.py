@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.attention.base import Attention, weigh
+from seqloom.bounds import Positive
 from seqloom.registry import register
 from seqloom.structures import Encoded, Memory
 
@@ -14,7 +15,7 @@ from seqloom.structures import Encoded, Memory
 class AdditiveAttention(Attention):
     """e = v . tanh(W q + U k); https://arxiv.org/abs/1409.0473, appendix A.1.2."""
 
-    def __init__(self, query_size: int, memory_size: int, *, size: int = 256):
+    def __init__(self, query_size: int, memory_size: int, *, size: Positive = 256):
         super().__init__()
         self.output_size = memory_size
         self.query = nn.Linear(query_size, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seqloom.attention.base import Attention, weigh
+from seqloom.bounds import Positive
 from seqloom.registry import register
 from seqloom.structures import Encoded, Memory
 
@@ -13,7 +14,7 @@ from seqloom.structures import Encoded, Memory
 class DotAttention(Attention):
     """e = q . k, https://arxiv.org/abs/1508.04025, equation 8; with `size` both are first projected to that width."""
 
-    def __init__(self, query_size: int, memory_size: int, *, size: int | None = None, scaled: bool = False):
+    def __init__(self, query_size: int, memory_size: int, *, size: Positive | None = None, scaled: bool = False):
         """`scaled` divides scores by the square root of the width.  ValueError if widths differ and `size` is None."""
         super().__init__()
         if size is None and query_size != memory_size:

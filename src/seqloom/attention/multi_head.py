@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqloom.attention.base import Attention, weigh
+from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
 from seqloom.structures import Encoded, Memory
@@ -21,9 +22,9 @@ class MultiHeadAttention(Attention):
         query_size: int,
         memory_size: int,
         *,
-        size: int | None = None,
-        heads: int = 8,
-        dropout: float = 0.0,
+        size: Positive | None = None,
+        heads: Positive = 8,
+        dropout: Rate = 0.0,
     ):
         """`size` (default: the query's width) is split among the heads; ValueError if it doesn't divide."""
         super().__init__()
@@ -68,7 +69,8 @@ class MultiHeadAttention(Attention):
 
     def _split(self, x: Tensor) -> Tensor:
         """[N, T, D] -> [N, H, T, D / H]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        N, T, D = x.shape
+        return x.view(N, T, self.heads, D // self.heads).transpose(1, 2)
 
 
 def _written_out_is_faster(query: Tensor) -> bool:

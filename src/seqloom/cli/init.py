@@ -33,4 +33,7 @@ def command(
     valid = CorpusOptions(source=valid_source, target=valid_target) if valid_source else None
     text = starter(CorpusOptions(source=source, target=target), valid, directory=output.absolute().parent)
     output.write_text(text, "utf8")
-    print(f"seqloom: wrote {output}; look at it, then: seqloom check {output}    and: seqloom train {output}", file=sys.stderr)
+    print(
+        f"seqloom: wrote {output}; look at it, then: seqloom check {output}    and: seqloom train {output}",
+        file=sys.stderr,
+    )

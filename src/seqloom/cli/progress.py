@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from seqloom.train import Progress as TrainingProgress
@@ -35,7 +35,9 @@ class ProgressDisplay:
             disable=not self.console.is_terminal,
             transient=True,
         )
-        self.steps, self.keep_best, self.task, self.last, self.first = steps, keep_best, None, 0.0, None
+        self.steps, self.keep_best, self.last = steps, keep_best, 0.0
+        self.task: TaskID | None = None
+        self.first: tuple[int, float] | None = None  # the step and the time of the start
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -60,9 +62,15 @@ class ProgressDisplay:
 
     def close(self, progress: TrainingProgress, directory: Path) -> None:
         """Say how it went, and what to type next."""
-        best = "" if progress.best is None else f"; best {self.keep_best} {progress.best:.2f} at step {progress.best_step:,}"
+        best = (
+            ""
+            if progress.best is None
+            else f"; best {self.keep_best} {progress.best:.2f} at step {progress.best_step:,}"
+        )
         self._say(f"trained {progress.step:,} steps in {_duration(progress.seconds)}{best}")
-        self._say(f"next: seqloom translate {directory} < FILE    or: seqloom inspect {directory} 'a sentence' -o page.html")
+        self._say(
+            f"next: seqloom translate {directory} < FILE    or: seqloom inspect {directory} 'a sentence' -o page.html"
+        )
 
     def _started(self, trainer: Trainer, *, resumed: bool) -> None:
         weights = sum(parameter.numel() for parameter in trainer.model.parameters())

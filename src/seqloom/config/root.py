@@ -46,5 +46,5 @@ class Config:
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """The configuration in a YAML file, with `key=value` overrides.  ConfigError says everything that is wrong in it."""
+    """The configuration in a YAML file, changed by `key=value`.  ConfigError says everything that is wrong in it."""
     return build(Config, read(path, overrides))

@@ -93,12 +93,13 @@ def _model(found: Survey) -> Iterable[str]:
     part = f"layers: {layers}, heads: {size // 64 if size > 128 else 4}, feedforward: {4 * size}, dropout: 0.2"
     yield "model:"
     yield "  class: EncoderDecoder"
-    yield f"  embedding: {{size: {size}, tie: {tie}}}   # the size is the model's width; tie shares embedding and output"
+    yield f"  embedding: {{size: {size}, tie: {tie}}}   # the model's width; tie shares embeddings and output"
     yield f"  encoder: {{class: TransformerEncoder, {part}}}"
     yield f"  decoder: {{class: TransformerDecoder, {part}}}"
     yield "  # A recurrent model instead:"
     yield f"  # encoder: {{class: RNNEncoder, cell: gru, size: {size}, dropout: 0.2}}"
-    yield f"  # decoder: {{class: RNNDecoder, cell: gru, size: {size}, dropout: 0.2, attention: {{class: AdditiveAttention}}}}"
+    attention = "attention: {class: AdditiveAttention}"
+    yield f"  # decoder: {{class: RNNDecoder, cell: gru, size: {size}, dropout: 0.2, {attention}}}"
 
 
 def _subwords(pairs: int) -> int:
@@ -106,7 +107,9 @@ def _subwords(pairs: int) -> int:
 
 
 def _training(found: Survey) -> Iterable[str]:
-    steps = next((n for limit, n in ((5_000, 2_000), (20_000, 4_000), (200_000, 20_000)) if found.pairs < limit), 100_000)
+    steps = next(
+        (n for limit, n in ((5_000, 2_000), (20_000, 4_000), (200_000, 20_000)) if found.pairs < limit), 100_000
+    )
     yield "train:"
     yield f"  steps: {steps}"
     yield f"  batch_tokens: {2048 if found.pairs < 20_000 else 4096}        # of a batch, padding included"

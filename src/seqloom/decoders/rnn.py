@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.attention.base import Attention
+from seqloom.bounds import Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -29,9 +30,9 @@ class RNNState(State):
 class RNNDecoder(Decoder):
     """LSTM or GRU layers with the recurrence of Bahdanau et al.; https://arxiv.org/abs/1409.0473, appendix A.
 
-    The top state s(i-1) asks attention for a context c(i); the first layer makes its next state of the last token y(i-1)
-    and c(i); a maxout layer over s(i), y(i-1) and c(i) gives the features.  Without attention there is no c, and the
-    source speaks through the first state alone (Sutskever et al., https://arxiv.org/abs/1409.3215).
+    The top state s(i-1) asks attention for a context c(i); the first layer makes its next state of the last token
+    y(i-1) and c(i); a maxout layer over s(i), y(i-1) and c(i) gives the features.  Without attention there is no c,
+    and the source speaks through the first state alone (Sutskever et al., https://arxiv.org/abs/1409.3215).
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class RNNDecoder(Decoder):
         *,
         attention: Callable[..., Attention] | None = None,
         cell: CellName = "gru",
-        size: int = 256,
-        layers: int = 1,
-        dropout: float = 0.0,
+        size: Positive = 256,
+        layers: Positive = 1,
+        dropout: Rate = 0.0,
     ):
         """`dropout` acts on what enters each layer and on the features."""
         super().__init__()
@@ -51,10 +52,10 @@ class RNNDecoder(Decoder):
         self.attention = attention(query_size=size, memory_size=memory_size) if attention else None
         context_size = self.attention.output_size if self.attention else 0
         widths = [embedding.size] + [size] * (layers - 1)
-        self.cells = nn.ModuleList(make_cell(cell, width, size) for width in widths)
-        first = self.cells[0]
-        self.context = nn.Linear(context_size, first.input.out_features, bias=False) if context_size else None  # type: ignore
-        self.first_state = nn.Linear(memory_size, layers * first.values * size)  # type: ignore[operator]
+        cells = [make_cell(cell, width, size) for width in widths]
+        self.cells = nn.ModuleList(cells)
+        self.context = nn.Linear(context_size, cells[0].gates * size, bias=False) if context_size else None
+        self.first_state = nn.Linear(memory_size, layers * cells[0].values * size)
         self.features = nn.Linear(size + embedding.size + context_size, 2 * embedding.size)
         self.readout = embedding.projection(embedding.size)
 

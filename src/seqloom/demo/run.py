@@ -81,7 +81,9 @@ def _kinds(errors: Sequence[tuple[str, str, str]]) -> str:
     kinds: Counter[str] = Counter()
     for _, hypothesis, target in errors:
         parts = hypothesis.split("-")
-        wrong = [name for name, part in zip(("year", "month", "day"), target.split("-"), strict=True) if part not in parts]
+        wrong = [
+            name for name, part in zip(("year", "month", "day"), target.split("-"), strict=True) if part not in parts
+        ]
         kinds[" and ".join(wrong) or "order"] += 1
     return "wrong is " + ", ".join(f"{name} {count}" for name, count in kinds.most_common())
 

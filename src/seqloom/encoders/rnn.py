@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from seqloom.bounds import Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -25,10 +26,10 @@ class RNNEncoder(Encoder):
         embedding: Embedding,
         *,
         cell: CellName = "gru",
-        size: int = 256,
-        layers: int = 1,
+        size: Positive = 256,
+        layers: Positive = 1,
         bidirectional: bool = True,
-        dropout: float = 0.0,
+        dropout: Rate = 0.0,
     ):
         """`size` is that of one direction.  `dropout` acts on what enters each layer and on the outputs."""
         super().__init__()
@@ -45,8 +46,9 @@ class RNNEncoder(Encoder):
         x = self.embedding(source.ids)
         summary = x
         for directions in self.layers:
+            assert isinstance(directions, nn.ModuleList)
             x = self.dropout(x)
-            x, summary = _side_by_side([direction(x, source) for direction in directions])  # type: ignore[union-attr]
+            x, summary = _side_by_side([direction(x, source) for direction in directions])
         x = self.dropout(x)
         return Encoded(keys=x, values=x, mask=source.mask, summary=summary)
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from seqloom.bounds import Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -24,21 +25,32 @@ class TransformerEncoder(Encoder):
         self,
         embedding: Embedding,
         *,
-        layers: int = 6,
-        heads: int = 8,
-        feedforward: int = 2048,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.0,
+        layers: Positive = 6,
+        heads: Positive = 8,
+        feedforward: Positive = 2048,
+        dropout: Rate = 0.1,
+        attention_dropout: Rate = 0.0,
+        feedforward_dropout: Rate = 0.0,
         norm: Norm = "pre",
     ):
-        """The embedding's size is the width of every layer.  "pre" norm ends in a norm of its own, "post" is the paper's."""
+        """The embedding's size is the width of every layer.  "pre" norm ends in one more norm, "post" is the paper's.
+
+        `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
+        weights, and `feedforward_dropout` inside the feed-forward network.
+        """
         super().__init__()
         size = embedding.size
         self.output_size = size
         self.embedding, self.dropout = embedding, Dropout(dropout)
         self.layers = nn.ModuleList(
             TransformerEncoderLayer(
-                size, heads, feedforward, dropout=dropout, attention_dropout=attention_dropout, norm=norm
+                size,
+                heads,
+                feedforward,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                feedforward_dropout=feedforward_dropout,
+                norm=norm,
             )
             for _ in range(layers)
         )

@@ -20,7 +20,7 @@ class Embedding(nn.Module):
         return self.table(ids)  # type: ignore[no-any-return]
 
     def projection(self, size: int) -> nn.Linear:
-        """A linear layer from features of `size` to one logit a symbol; ValueError if tied to vectors of another size."""
+        """A linear layer from features to one logit a symbol; ValueError if tied to vectors of another size."""
         if self.tied and size != self.size:
             raise ValueError(f"tied embeddings of size {self.size} can't project features of size {size}")
         linear = nn.Linear(size, self.symbols, bias=not self.tied)

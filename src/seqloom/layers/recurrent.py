@@ -44,7 +44,7 @@ class Cell(nn.Module, ABC):
 
 
 class GRUCell(Cell):
-    """Gated recurrent unit, https://arxiv.org/abs/1406.1078; the reset gate acts after the matrix product (as in cuDNN)."""
+    """Gated recurrent unit, https://arxiv.org/abs/1406.1078; the reset gate acts after the product, as in cuDNN."""
 
     gates, values = 3, 1
 

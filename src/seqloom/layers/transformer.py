@@ -38,11 +38,19 @@ class TransformerEncoderLayer(nn.Module):
     """Every position looks at all others, then thinks by itself."""
 
     def __init__(
-        self, size: int, heads: int, feedforward: int, *, dropout: float, attention_dropout: float, norm: Norm
+        self,
+        size: int,
+        heads: int,
+        feedforward: int,
+        *,
+        dropout: float,
+        attention_dropout: float,
+        feedforward_dropout: float,
+        norm: Norm,
     ):
         super().__init__()
         self.attention = MultiHeadAttention(size, size, heads=heads, dropout=attention_dropout)
-        self.feedforward = FeedForward(size, feedforward, dropout=dropout)
+        self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
 
@@ -67,12 +75,13 @@ class TransformerDecoderLayer(nn.Module):
         memory_size: int,
         dropout: float,
         attention_dropout: float,
+        feedforward_dropout: float,
         norm: Norm,
     ):
         super().__init__()
         self.self_attention = MultiHeadAttention(size, size, heads=heads, dropout=attention_dropout)
         self.attention = MultiHeadAttention(size, memory_size, heads=heads, dropout=attention_dropout)
-        self.feedforward = FeedForward(size, feedforward, dropout=dropout)
+        self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
         self.around_self_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_feedforward = Residual(size, dropout=dropout, norm=norm)

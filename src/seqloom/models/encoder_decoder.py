@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from seqloom.bounds import Positive
 from seqloom.decoders.base import Decoder
 from seqloom.encoders.base import Encoder
 from seqloom.layers.embedding import Embedding
@@ -22,7 +23,7 @@ class EmbeddingOptions:
     symbols too (which needs one vocabulary for both sides), "none" shares nothing.
     """
 
-    size: int = 256
+    size: Positive = 256
     tie: Literal["none", "target", "all"] = "none"
 
 

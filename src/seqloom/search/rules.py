@@ -14,7 +14,7 @@ class Rule(ABC):
 
     @abstractmethod
     def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of what follows tokens [N, t] (bos first) -> the log-probabilities to search with."""
+        """Log-probabilities [N, V] of what follows tokens [N, t] (bos first) -> those to search with."""
 
 
 @dataclass(frozen=True)
