@@ -1,0 +1,70 @@
+"""Every recipe is built as it stands and takes two steps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from seqloom.config import describe
+from seqloom.config.root import Config, read_config
+from seqloom.runs import load, train
+
+REPOSITORY = Path(__file__).parent.parent
+RECIPES = sorted((REPOSITORY / "recipes").glob("*.yml"))
+DEMO = REPOSITORY / "src" / "seqloom" / "demo" / "dates.yml"
+SHORT = ("train.steps=2", "train.batch_tokens=256", "train.log_every=1")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """A hundred lines of made-up text, as a source, as a target and as both."""
+    random.seed(1)
+    words = ["".join(random.choices("abcdefghijklmnopqrst", k=random.randint(2, 7))) for _ in range(60)]
+    lines = [" ".join(random.choices(words, k=random.randint(2, 9))) for _ in range(100)]
+    (tmp_path / "text").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "table").write_text("".join(f"{line}\t{line}\n" for line in lines))
+    return tmp_path
+
+
+def two_steps(config: Config, directory: Path) -> None:
+    assert train(config, directory).step == 2
+    assert len(load(directory).translate(["a b"])) == 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_takes_two_steps(recipe: Path, text: Path) -> None:
+    parallel = f"{{source: {text / 'text'}, target: {text / 'text'}}}"
+    changes = [f"data.train={parallel}", f"data.valid={parallel}", "tokenizer.size=100", *SHORT]
+    two_steps(read_config(recipe, changes), text / "run")
+
+
+def test_the_demonstration_takes_two_steps(text: Path) -> None:
+    table = f"{{tsv: {text / 'table'}}}"
+    two_steps(read_config(DEMO, [f"data.train={table}", f"data.valid={table}", *SHORT]), text / "run")
+
+
+@pytest.mark.data("mt/multi30k")
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_names_data_that_are_there(
+    recipe: Path, seqloom_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQLOOM_DATA", str(seqloom_data))
+    config = read_config(recipe)
+    corpora = [*config.data.train_corpora, *config.data.valid_corpora]
+    assert [path for corpus in corpora for path in corpus.files if not path.exists()] == []
+
+
+def without_attention(changes: Sequence[str]) -> Config:
+    return read_config(REPOSITORY / "recipes" / "multi30k-gru-attention.yml", [*changes])
+
+
+def test_the_baseline_differs_in_attention_alone() -> None:
+    """The command in the recipe's head takes attention away and nothing else."""
+    plain = describe(without_attention(["model.decoder.attention=null"]))
+    full = describe(without_attention([]))
+    assert plain["model"]["decoder"].pop("attention") is None
+    assert full["model"]["decoder"].pop("attention")["class"] == "AdditiveAttention"
+    assert plain == full
