@@ -48,9 +48,7 @@ def test_the_demonstration_takes_two_steps(text: Path) -> None:
 
 @pytest.mark.data("mt/multi30k")
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_names_data_that_are_there(
-    recipe: Path, seqloom_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_names_data_that_are_there(recipe: Path, seqloom_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQLOOM_DATA", str(seqloom_data))
     config = read_config(recipe)
     corpora = [*config.data.train_corpora, *config.data.valid_corpora]

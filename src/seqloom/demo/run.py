@@ -68,10 +68,10 @@ def measure(translator: Translator, name: str, path: Path) -> float:
     score = ExactMatch().score(hypotheses, [target for _, target in pairs], bootstrap=1000)
     print(f"{name}: {score.value:.2f} % exact [{score.low:.1f}, {score.high:.1f}] of {score.count:,}")
     errors = [(s, h, t) for (s, t), h in zip(pairs, hypotheses, strict=True) if h != t]
-    if not errors:
-        print("  no errors")
-    else:
-        print(f"  {len(errors)} error{'s' * (len(errors) != 1)}{f', the first {ERRORS}' if len(errors) > ERRORS else ''}; {_kinds(errors)}:")
+    how_many = (
+        f"{len(errors)} errors; {_kinds(errors)}; the first {min(len(errors), ERRORS)}:" if errors else "no errors"
+    )
+    print(f"  {how_many}")
     for source, hypothesis, target in errors[:ERRORS]:
         print(f"    {source:36} {hypothesis:12} should be {target}")
     print()
