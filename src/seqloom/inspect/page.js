@@ -86,7 +86,9 @@ function moveThroughTarget(event) {
   const row = keys[event.key];
   if (row === undefined) return;
   event.preventDefault();
-  part("target").children[(row + last + 1) % (last + 1)].focus();
+  const wrapped = (row + last + 1) % (last + 1);
+  part("target").children[wrapped].focus();
+  choose(wrapped, -1); // a page that isn't in front gets no focus events
 }
 
 function shadeSource(row, end) {
