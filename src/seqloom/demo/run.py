@@ -69,7 +69,7 @@ def measure(translator: Translator, name: str, path: Path) -> float:
     print(f"{name}: {score.value:.2f} % exact [{score.low:.1f}, {score.high:.1f}] of {score.count:,}")
     errors = [(s, h, t) for (s, t), h in zip(pairs, hypotheses, strict=True) if h != t]
     how_many = (
-        f"{len(errors)} errors; {_kinds(errors)}; the first {min(len(errors), ERRORS)}:" if errors else "no errors"
+        f"{len(errors)} wrong; {_kinds(errors)}; the first {min(len(errors), ERRORS)}:" if errors else "no errors"
     )
     print(f"  {how_many}")
     for source, hypothesis, target in errors[:ERRORS]:
@@ -87,7 +87,7 @@ def _kinds(errors: Sequence[tuple[str, str, str]]) -> str:
             name for name, part in zip(("year", "month", "day"), target.split("-"), strict=True) if part not in parts
         ]
         kinds[" and ".join(wrong) or "order"] += 1
-    return "wrong is " + ", ".join(f"{name} {count}" for name, count in kinds.most_common())
+    return "what is wrong: " + ", ".join(f"{name} {count}" for name, count in kinds.most_common())
 
 
 def draw(translator: Translator, path: Path) -> None:
