@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Tokenize = Literal["13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
+Smooth = Literal["exp", "floor", "add-k", "none"]
 
 _DOWNLOADED = ("spm", "flores101", "flores200", "spBLEU-1K")
 _NEEDS = {"ja-mecab": ("MeCab", "sacrebleu[ja]"), "ko-mecab": ("mecab_ko", "sacrebleu[ko]")}
@@ -58,22 +59,28 @@ class _Sacrebleu(Metric):
 class Bleu(_Sacrebleu):
     """BLEU of whole corpora, free of a tokenizer's choices because it brings its own.
 
-    https://arxiv.org/abs/1804.08771.  Raises ValueError for a tokenizer that needs the network or a missing package.
+    https://arxiv.org/abs/1804.08771.  With `tokenize` and `smooth` "none" it is the multi-bleu.perl of Moses, for text
+    that was cut into tokens before.  Raises ValueError for a tokenizer that needs the network or a missing package.
     """
 
     name = "bleu"
     label = "BLEU"
 
-    def __init__(self, *, tokenize: Tokenize = "13a", lowercase: bool = False) -> None:
+    def __init__(self, *, tokenize: Tokenize = "13a", lowercase: bool = False, smooth: Smooth = "exp") -> None:
         _check_tokenizer(tokenize)
+        if smooth not in get_args(Smooth):
+            raise ValueError(f"smooth must be one of {', '.join(get_args(Smooth))}, got {smooth!r}")
         self.tokenize = tokenize
         self.lowercase = lowercase
+        self.smooth = smooth
 
     def build(self) -> Any:
         """A new `sacrebleu.BLEU`."""
         from sacrebleu.metrics.bleu import BLEU
 
-        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase)
+        # whoever chose no tokenizer knows that the text looks tokenized, and needs no warning (`force`)
+        known = self.tokenize == "none"
+        return BLEU(tokenize=self.tokenize, lowercase=self.lowercase, smooth_method=self.smooth, force=known)
 
 
 @register("chrf")
