@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from seqloom import runs
-from seqloom import train as train_module
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import Config, read_config
 from seqloom.data.batches import Position
@@ -28,6 +27,7 @@ from seqloom.structures import Batch, Loss, Sequences
 from seqloom.tasks import TranslationTask
 from seqloom.tasks.base import Evaluation
 from seqloom.train import BAD_STEPS, Hook, Interrupted, Trainer, TrainOptions
+from seqloom.train import trainer as train_module
 
 RECURRENT = (
     "model={{class: EncoderDecoder, embedding: {{size: 16}},"

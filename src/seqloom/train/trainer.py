@@ -8,62 +8,25 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
 from seqloom.errors import SeqloomError, UsageError
 from seqloom.hardware import autocast
-from seqloom.optim import Adam, InverseSquareRoot, Optimizer, Schedule
 from seqloom.registry import suggest
 from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
+from seqloom.train.options import TrainOptions
+from seqloom.train.progress import Progress
+from seqloom.train.weights import load_model, model_tensors
 
 BAD_STEPS = 10  # so many updates in a row that are not finite end the training
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """How to train.  Steps are updates of the weights; tokens are counted with the padding of their batch."""
-
-    steps: int = 20_000
-    minutes: float | None = None  # over all starts together, validation included; then training ends whatever the step
-    batch_tokens: int = 4096
-    accumulate: int = 1  # batches an update; every target token weighs the same
-    optimizer: Callable[..., Optimizer] = Adam
-    schedule: Callable[..., Schedule] = InverseSquareRoot
-    label_smoothing: float = 0.0
-    clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
-    device: str = "auto"
-    threads: int | None = None
-    log_every: int = 50
-    checkpoint_every: int = 500
-    validate_every: int = 1000
-    keep_last: int = 2
-    keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
-    patience: int | None = None  # validations without a better one, after which training ends
-
-    def __post_init__(self) -> None:
-        every = ("log_every", "checkpoint_every", "validate_every")
-        for name in ("steps", "batch_tokens", "accumulate", *every, "keep_last"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("threads", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, or null, got {value}")
-        if self.minutes is not None and self.minutes <= 0:
-            raise ValueError(f"minutes must be above 0, or null, got {self.minutes}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
-        if self.clip < 0:
-            raise ValueError(f"clip must be 0 or more, got {self.clip}")
+Hook = Callable[["Trainer", Mapping[str, Any]], None]
 
 
 class Interrupted(SeqloomError):
@@ -72,33 +35,6 @@ class Interrupted(SeqloomError):
     def __init__(self, message: str, signal_number: int):
         super().__init__(message)
         self.exit_code = 128 + signal_number
-
-
-@dataclass
-class Progress:
-    """Where training stands: all that a checkpoint holds beside tensors."""
-
-    step: int = 0
-    position: Position = field(default_factory=Position)
-    seconds: float = 0.0  # spent on training, validation and checkpoints
-    validated: int = 0  # the last step that was validated
-    best: float | None = None  # the best value of `keep_best`
-    best_step: int | None = None
-    waited: int = 0  # validations since the best
-    skipped: int = 0  # updates left out because something was not finite
-    loss: float = 0.0  # summed since the last log line, with its tokens
-    tokens: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        known = {name: values[name] for name in cls.__dataclass_fields__}
-        return cls(**known | {"position": Position(**known["position"])})
-
-
-Hook = Callable[["Trainer", Mapping[str, Any]], None]
 
 
 class Trainer:
@@ -327,27 +263,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every weight of a model once, by its first name."""
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors}
-
-
-def load_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model these weights; SeqloomError if they are those of another model."""
-    own = dict([*model.named_parameters(), *model.named_buffers()])
-    for name in sorted(own.keys() | tensors.keys()):
-        here, there = own.get(name), tensors.get(name)
-        if here is None or there is None or here.shape != there.shape:
-            raise SeqloomError(
-                f"the checkpoint holds another model: {name} is {_shape(there)} there and {_shape(here)} here"
-            )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
-
-
-def _shape(tensor: Tensor | None) -> str:
-    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "a number"

@@ -1,0 +1,48 @@
+"""What a user may choose about training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from seqloom.optim import Adam, InverseSquareRoot, Optimizer, Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How to train.  Steps are updates of the weights; tokens are counted with the padding of their batch."""
+
+    steps: int = 20_000
+    minutes: float | None = None  # over all starts together, validation included; then training ends whatever the step
+    batch_tokens: int = 4096
+    accumulate: int = 1  # batches an update; every target token weighs the same
+    optimizer: Callable[..., Optimizer] = Adam
+    schedule: Callable[..., Schedule] = InverseSquareRoot
+    label_smoothing: float = 0.0
+    clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
+    device: str = "auto"
+    threads: int | None = None
+    log_every: int = 50
+    checkpoint_every: int = 500
+    validate_every: int = 1000
+    keep_last: int = 2
+    keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
+    patience: int | None = None  # validations without a better one, after which training ends
+
+    def __post_init__(self) -> None:
+        every = ("log_every", "checkpoint_every", "validate_every")
+        for name in ("steps", "batch_tokens", "accumulate", *every, "keep_last"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("threads", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, or null, got {value}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"minutes must be above 0, or null, got {self.minutes}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
+        if self.clip < 0:
+            raise ValueError(f"clip must be 0 or more, got {self.clip}")
