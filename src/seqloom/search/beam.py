@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from seqloom.decoders.base import Decoder
 from seqloom.search.rules import Rule
+from seqloom.search.trace import Extension, Recorder
 from seqloom.structures import Encoded, Rows, State
 from seqloom.vocabulary import BOS, EOS
 
@@ -23,6 +27,10 @@ class SearchOptions:
     (https://arxiv.org/abs/1609.08144, equation 14); 0 compares plain log-probabilities.  A target ends after at most
     `max_length` tokens, or, where that is None, after 50 more than its source has (https://arxiv.org/abs/1706.03762,
     6.1).  Of a source longer than `max_source_length` tokens only the beginning is used, and its translation says so.
+
+    `unknown`: the symbol for unknown words is "never" generated; or it may be, and is to "show"; or is to be replaced
+    by a "copy" of the source token that was looked at most (https://arxiv.org/abs/1412.2007).  A `dictionary` says what
+    is written in place of such a source token, where it has it.
     """
 
     beam_size: int = 5
@@ -30,6 +38,8 @@ class SearchOptions:
     length_penalty: float = 0.6
     max_length: int | None = None
     max_source_length: int = 512
+    unknown: Literal["never", "show", "copy"] = "never"
+    dictionary: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "n_best", "max_length", "max_source_length"):
@@ -38,6 +48,8 @@ class SearchOptions:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if self.n_best > self.beam_size:
             raise ValueError(f"n_best can't exceed beam_size, got n_best {self.n_best} and beam_size {self.beam_size}")
+        if self.dictionary is not None and self.unknown != "copy":
+            raise ValueError(f"a dictionary is for unknown: copy, got unknown: {self.unknown}")
 
     def score(self, log_prob: float, length: int) -> float:
         """The score by which finished hypotheses are ranked."""
@@ -77,11 +89,12 @@ def beam_search(
     *,
     rules: Sequence[Rule] = (),
     attention: bool = False,
+    recorder: Recorder | None = None,
 ) -> list[list[Hypothesis]]:
     """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
 
     A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence do
-    not depend on what else is in the batch.
+    not depend on what else is in the batch.  A `recorder` is told what every step extended, kept, finished and pruned.
     """
     B, K, device = len(source.mask), options.beam_size, source.mask.device
     limits = options.limits(source)  # [B]
@@ -103,35 +116,39 @@ def beam_search(
         # 2. Keep the 2K best: even if K of them end here, K go on.
         totals = (beam.log_probs[:, None] + log_probs).view(len(sentences), K * V)
         best, index = totals.topk(min(2 * K, K * V))  # [B, 2K]
-        parents = torch.arange(len(sentences), device=device)[:, None] * K + index // V  # rows of the beam
-        tokens = index % V
+        parents, tokens = index // V, index % V  # which of its sentence's K rows, and what behind it
+        rows = torch.arange(len(sentences), device=device)[:, None] * K + parents  # of the beam
         ended = (tokens == EOS) & (best > -math.inf)
 
         # 3. Those that end among the K best are found.
-        for b, k in ended[:, :K].nonzero().tolist():
-            row, log_prob = int(parents[b, k]), float(best[b, k])
+        ended_among_best = ended & (torch.arange(best.size(1), device=device) < K)
+        for b, k in ended_among_best.nonzero().tolist():
+            row, log_prob = int(rows[b, k]), float(best[b, k])
             weights = None if seen is None else seen[row]
             hypothesis = Hypothesis(beam.tokens[row, 1:].tolist(), options.score(log_prob, length), log_prob, weights)
             found[int(sentences[b])].append(hypothesis)
 
         # 4. The K best of the rest go on, in the sentences where they can still win.
-        best, choice = best.masked_fill(ended, -math.inf).topk(K)  # [B, K]
+        live, choice = best.masked_fill(ended, -math.inf).topk(K)  # [B, K]
         going = torch.tensor(
             [
                 _can_improve(found[sentence], options, top, limit)
                 for sentence, top, limit in zip(
-                    sentences.tolist(), best[:, 0].tolist(), limits[sentences].tolist(), strict=True
+                    sentences.tolist(), live[:, 0].tolist(), limits[sentences].tolist(), strict=True
                 )
             ],
             device=device,
         )
         going &= ~last
+        if recorder is not None:
+            step = Extension(sentences, parents, tokens, best, ended_among_best, choice, going)
+            recorder.add(step, partial(options.score, length=length))
         if not going.any():
             break
-        rows, tokens = parents.gather(1, choice)[going].flatten(), tokens.gather(1, choice)[going].flatten()
+        rows, tokens = rows.gather(1, choice)[going].flatten(), tokens.gather(1, choice)[going].flatten()
         sentences = sentences[going]
         beam = _picked(replace(beam, state=state, attention=seen), rows)
-        beam = replace(beam, tokens=torch.cat([beam.tokens, tokens[:, None]], 1), log_probs=best[going].flatten())
+        beam = replace(beam, tokens=torch.cat([beam.tokens, tokens[:, None]], 1), log_probs=live[going].flatten())
 
     return [_ranked(hypotheses)[: options.n_best] for hypotheses in found]
 
