@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from seqloom.errors import CheckpointError, DataError, UsageError
 from seqloom.tokenizers import Characters, SentencePiece, Tokenizer, Tokenizers, Words, fingerprint, load, save
-from seqloom.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
+from seqloom.vocabulary import BOS, EOS, SPECIALS, UNK
 
 LINES = [
     "the cat sat on the mat",
@@ -43,7 +43,7 @@ every = pytest.mark.parametrize("tokenizer", TRAINED.values(), ids=TRAINED)
 
 @every
 def test_vocabulary_starts_with_the_specials(tokenizer: Tokenizer) -> None:
-    assert tokenizer.vocabulary.symbols[:4] == SPECIALS
+    assert tokenizer.vocabulary.symbols[: len(SPECIALS)] == SPECIALS
 
 
 @every
@@ -70,14 +70,14 @@ def test_a_text_has_the_same_ids_in_any_company(tokenizer: Tokenizer, texts: lis
 
 @every
 def test_names_of_specials_in_a_text_are_only_text(tokenizer: Tokenizer) -> None:
-    for ids in tokenizer.encode(list(SPECIALS[:3])):
-        assert not {PAD, BOS, EOS} & set(ids)
+    for ids in tokenizer.encode(list(SPECIALS[:2])):
+        assert not {BOS, EOS} & set(ids)
 
 
 @every
 def test_specials_are_left_out_of_text(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode(["the cat"])[0]
-    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "the cat"
+    assert tokenizer.decode([BOS, *ids, EOS, EOS]) == "the cat"
     assert tokenizer.decode([UNK]) == "⁇"
     assert tokenizer.decode([]) == ""
 
@@ -113,7 +113,7 @@ def test_fingerprints_differ() -> None:
 
 @pytest.mark.parametrize("tokenizer", [SentencePiece(), Words(), Characters()])
 def test_untrained_says_so(tokenizer: Tokenizer) -> None:
-    for use in (lambda: tokenizer.vocabulary, lambda: tokenizer.encode(["a"]), lambda: tokenizer.decode([4])):
+    for use in (lambda: tokenizer.vocabulary, lambda: tokenizer.encode(["a"]), lambda: tokenizer.decode([3])):
         with pytest.raises(ValueError, match=f"^this {type(tokenizer).__name__} has not been trained yet$"):
             use()
 
@@ -129,7 +129,7 @@ def test_too_small_a_size_is_a_sentence() -> None:
     with pytest.raises(UsageError) as said:
         SentencePiece(size=5).train(["abc"])
     assert str(said.value) == (
-        "SentencePiece's size 5 has no room for all characters of these data: it needs at least 8;"
+        "SentencePiece's size 5 has no room for all characters of these data: it needs at least 7;"
         " raise size, or lower character_coverage"
     )
 
@@ -145,18 +145,18 @@ def test_a_failure_of_the_reader_stays_what_it_is() -> None:
 
 def test_long_lines_take_part_in_training() -> None:
     tokenizer = trained(SentencePiece(size=20), ["q" * 100_000, "word " * 5000])
-    assert {"q", "w"} <= set("".join(tokenizer.vocabulary.symbols[4:]))
+    assert {"q", "w"} <= set("".join(tokenizer.vocabulary.symbols[3:]))
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: SentencePiece(size=4), "size must be at least 5, got 4"),
+        (lambda: SentencePiece(size=3), "size must be at least 4, got 3"),
         (
             lambda: SentencePiece(character_coverage=0.0),
             "character_coverage must be above 0 and at most 1, got 0.0",
         ),
-        (lambda: Words(size=4), "size must be at least 5, got 4"),
+        (lambda: Words(size=3), "size must be at least 4, got 3"),
         (lambda: Words(min_frequency=0), "min_frequency must be at least 1, got 0"),
         (lambda: Characters(min_frequency=0), "min_frequency must be at least 1, got 0"),
     ],
@@ -171,13 +171,13 @@ def test_bad_parameters_are_sentences(call: object, sentence: str) -> None:
 def test_frequent_symbols_first_then_by_name(order: random.Random) -> None:
     lines = ["b a", "c a", "b d", "a"]
     order.shuffle(lines)
-    assert trained(Words(), lines).vocabulary.symbols[4:] == ("a", "b", "c", "d")
-    assert trained(Words(size=6), lines).vocabulary.symbols[4:] == ("a", "b")
-    assert trained(Words(min_frequency=2), lines).vocabulary.symbols[4:] == ("a", "b")
+    assert trained(Words(), lines).vocabulary.symbols[3:] == ("a", "b", "c", "d")
+    assert trained(Words(size=5), lines).vocabulary.symbols[3:] == ("a", "b")
+    assert trained(Words(min_frequency=2), lines).vocabulary.symbols[3:] == ("a", "b")
 
 
 def test_words_lower_case_and_characters_show_spaces() -> None:
-    assert trained(Words(lowercase=True), ["A a"]).vocabulary.symbols[4:] == ("a",)
+    assert trained(Words(lowercase=True), ["A a"]).vocabulary.symbols[3:] == ("a",)
     characters = trained(Characters(), ["a b"])
     assert characters.tokens(characters.encode(["b a"])[0]) == ["b", "␣", "a"]
 
@@ -206,7 +206,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     header.write_text(good[:20])
     assert said() == f"{header} is damaged: it does not describe a tokenizer"
     header.write_text(json.dumps({**fields, "format": 99}))
-    assert said() == f"{header} has format 99; this version of Seqloom reads 1"
+    assert said() == f"{header} has format 99; this version of Seqloom reads 2"
     header.write_text(json.dumps({**fields, "class": "os.system"}))
     assert said().startswith(f"{header}: 'os.system' is not a Tokenizer")
     header.write_text(good)

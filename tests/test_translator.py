@@ -21,7 +21,7 @@ from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.search import SearchOptions
 from seqloom.tokenizers import Characters, SentencePiece, Tokenizer, Tokenizers, Words
 from seqloom.translate import Translation, Translator
-from seqloom.vocabulary import BOS, PAD, SPECIALS, UNK
+from seqloom.vocabulary import BOS, SPECIALS, UNK
 
 LINES = ["the cat sat on the mat", "a dog sat on a log", "Zwei Hunde laufen über die Wiese .", "日本 😀"]
 OPTIONS = SearchOptions(beam_size=2, n_best=2, max_length=8)
@@ -168,7 +168,7 @@ def test_any_text_becomes_text(any_translator: Translator, sentences: list[str])
 def test_special_symbols_are_never_generated_however_likely() -> None:
     keen = translator()
     with torch.no_grad():
-        keen.model.get_submodule("decoder.readout").bias[[PAD, BOS, UNK]] = 1000.0
+        keen.model.get_submodule("decoder.readout").bias[[BOS, UNK]] = 1000.0
     alternatives = [alternative for translation in keen.translate(LINES) for alternative in translation.alternatives]
     assert len(alternatives) == 2 * len(LINES)
     assert any(alternative.tokens for alternative in alternatives)

@@ -16,7 +16,7 @@ from seqloom.models.base import Model
 from seqloom.search.beam import Hypothesis, SearchOptions, beam_search
 from seqloom.search.rules import Forbid
 from seqloom.tokenizers import Tokenizers
-from seqloom.vocabulary import BOS, PAD, UNK
+from seqloom.vocabulary import BOS, UNK
 
 WINDOW = 2000  # sentences sorted by length together; memory stays constant however many there are
 BATCH_TOKENS = 4096  # source tokens, padding included, decoded together
@@ -108,7 +108,7 @@ class Translator:
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], options: SearchOptions, attention: bool) -> list[list[Hypothesis]]:
         encoded = self.model.encode(collate_source(sources).to(self.device))
-        rules = [Forbid([PAD, BOS, UNK])]
+        rules = [Forbid([BOS, UNK])]
         return beam_search(self.model.decoder, encoded, options, rules=rules, attention=attention)
 
     def _translation(self, before: Translation, source: list[int], hypotheses: list[Hypothesis]) -> Translation:

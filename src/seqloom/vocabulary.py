@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
-SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+BOS, EOS, UNK = 0, 1, 2  # padding is no symbol: masks say where it is, and nothing looks at what stands there
+SPECIALS = ("<s>", "</s>", "<unk>")
 
 
 class Vocabulary:
-    """A fixed list of symbols; a symbol's id is its place.  The first four are `SPECIALS`, in every vocabulary."""
+    """A fixed list of symbols; a symbol's id is its place.  The first three are `SPECIALS`, in every vocabulary."""
 
     def __init__(self, symbols: Sequence[str]):
         """`symbols` starts with `SPECIALS`.  Raises ValueError if it doesn't, or names a symbol twice."""
-        if tuple(symbols[:4]) != SPECIALS:
-            raise ValueError(f"a vocabulary starts with {', '.join(SPECIALS)}, got {list(symbols[:4])}")
+        if tuple(symbols[: len(SPECIALS)]) != SPECIALS:
+            raise ValueError(f"a vocabulary starts with {', '.join(SPECIALS)}, got {list(symbols[:3])}")
         self.symbols = tuple(symbols)
         self._ids = {symbol: i for i, symbol in enumerate(self.symbols)}
         if len(self._ids) != len(self.symbols):

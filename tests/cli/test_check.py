@@ -29,7 +29,7 @@ def test_it_says_what_training_would_cost(seqloom: Any, toy: Path) -> None:
         "seqloom: all N steps: about N hours",
     ]
     assert said[-1] == f"seqloom: {toy / 'toy.yml'} is fine"
-    assert said[0].split()[2] == "14", "ten letters and four special symbols"
+    assert said[0].split()[2] == "13", "ten letters and three special symbols"
 
 
 def test_faulty_data_are_found(seqloom: Any, toy: Path) -> None:

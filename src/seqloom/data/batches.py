@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seqloom.data.permutation import Integers, key_of, shuffled, shuffled_stream
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.structures import Batch, Sequences
-from seqloom.vocabulary import BOS, EOS, PAD
+from seqloom.vocabulary import BOS, EOS
 
 TIES, ORDER = -1, -2  # what a key is for, beside corpora 0, 1, ...
 
@@ -188,7 +188,7 @@ def _padded(rows: Sequence[NDArray[np.integer]], *, before: int) -> Sequences:
     last = np.fromiter(map(len, rows), np.int64, len(rows)) + before
     places = np.arange(last.max() + 1)
     mask = places <= last[:, None]
-    ids = np.full(mask.shape, PAD, np.int64)
+    ids = np.full(mask.shape, EOS, np.int64)
     ids[(places >= before) & (places < last[:, None])] = np.concatenate(rows)
     ids[:, :before] = BOS
     ids[np.arange(len(rows)), last] = EOS

@@ -16,7 +16,7 @@ from seqloom.errors import DataError
 from seqloom.tokenizers import Tokenizer, Tokenizers
 from seqloom.vocabulary import UNK
 
-FORMAT = 1  # raise this when the files or the meaning of an option change
+FORMAT = 2  # raise this when the files or the meaning of an option change
 BLOCK_LINES = 10_000
 BLOCK_CHARACTERS = 4_000_000  # so that a block of very long lines stays small too
 
@@ -120,13 +120,13 @@ class _Side:
         self.unknowns += int((ids == UNK).sum())
 
 
-def blocks(rows: Iterable[Pair | None]) -> Iterator[list[Pair | None]]:
-    """The rows in lists of at most `BLOCK_LINES`, shorter where the lines are long."""
+def blocks(rows: Iterable[Pair | None], *, tokens_each: int = 0) -> Iterator[list[Pair | None]]:
+    """The rows in lists of at most `BLOCK_LINES`, shorter where the lines, or the `tokens_each` stands for, are many."""
     block: list[Pair | None] = []
     characters = 0
     for row in rows:
         block.append(row)
-        characters += len(row[0]) + len(row[1]) if row else 0
+        characters += max(tokens_each, len(row[0]) + len(row[1])) if row else 0
         if len(block) >= BLOCK_LINES or characters >= BLOCK_CHARACTERS:
             yield block
             block, characters = [], 0

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seqloom.errors import CheckpointError
 from seqloom.registry import known, resolve
-from seqloom.vocabulary import BOS, EOS, PAD, Vocabulary
+from seqloom.vocabulary import BOS, EOS, Vocabulary
 
-FORMAT = 1
+FORMAT = 2  # 1 had a symbol for padding
 UNKNOWN_TEXT = "⁇"  # what an unknown symbol looks like in decoded text
-SILENT = frozenset((PAD, BOS, EOS))  # ids that stand for no text
+SILENT = frozenset((BOS, EOS))  # ids that stand for no text
 
 
 class Tokenizer(ABC):
@@ -29,6 +29,7 @@ class Tokenizer(ABC):
     """
 
     joint: bool
+    of_files: ClassVar[bool] = False  # whether a text is the path of a file, whose content becomes the ids
     _vocabulary: Vocabulary | None = None
 
     @property
@@ -38,17 +39,25 @@ class Tokenizer(ABC):
             raise ValueError(f"this {type(self).__name__} has not been trained yet")
         return self._vocabulary
 
+    @property
+    def length(self) -> int | None:
+        """How many ids every text becomes, where that is always the same; such a text is never too long."""
+        return None
+
     @abstractmethod
     def train(self, lines: Iterable[str]) -> None:
         """Learn the vocabulary from text.  Raises DataError if there is no text."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without bos and eos.  Takes any string and never fails."""
+        """The ids of each text, without bos and eos.
+
+        Takes any string and never fails, but for a tokenizer `of_files`, which raises UnreadableError.
+        """
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """The text that these ids stand for; pad, bos and eos are left out and an unknown symbol is shown as ⁇."""
+        """The text that these ids stand for; bos and eos are left out and an unknown symbol is shown as ⁇."""
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """A readable piece for each id, for pictures and tables."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from seqloom.errors import DataError, SeqloomError, UsageError
 from seqloom.registry import register
 from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Tokenizer
-from seqloom.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
+from seqloom.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 
 CHUNK = 2000  # characters; longer lines are cut for training, because the library skips lines of too many bytes
 SAMPLE = 2_000_000  # lines; of more, so many are drawn
@@ -33,7 +33,7 @@ class SentencePiece(Tokenizer):
         character_coverage: float = 1.0,
         joint: bool = False,
     ):
-        """`size` counts all pieces, the four special ones too; `character_coverage` is a share from 0 to 1.
+        """`size` counts all pieces, the three special ones too; `character_coverage` is a share from 0 to 1.
 
         With `byte_fallback` a rare character becomes its UTF-8 bytes instead of an unknown piece.  Raises ValueError.
         """
@@ -84,11 +84,10 @@ class SentencePiece(Tokenizer):
             shuffle_input_sentence=True,
             num_threads=THREADS,
             unk_surface=UNKNOWN_TEXT,
-            pad_id=PAD,
+            pad_id=-1,
             bos_id=BOS,
             eos_id=EOS,
             unk_id=UNK,
-            pad_piece=SPECIALS[PAD],
             bos_piece=SPECIALS[BOS],
             eos_piece=SPECIALS[EOS],
             unk_piece=SPECIALS[UNK],

@@ -58,7 +58,7 @@ class Words(Symbols):
     def __init__(
         self, *, size: int | None = None, min_frequency: int = 1, lowercase: bool = False, joint: bool = False
     ):
-        """`size` counts all symbols, the four special ones too; None keeps every word.  Raises ValueError."""
+        """`size` counts all symbols, the three special ones too; None keeps every word.  Raises ValueError."""
         if size is not None and size <= len(SPECIALS):
             raise ValueError(f"size must be at least {len(SPECIALS) + 1}, got {size}")
         if min_frequency < 1:
