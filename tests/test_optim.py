@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from seqloom.optim import SGD, Adam, Constant, Cosine, Exponential, InverseSquareRoot, Optimizer, Schedule
+from seqloom.optim import (
+    SGD,
+    Adagrad,
+    Adam,
+    Constant,
+    Cosine,
+    Exponential,
+    Ftrl,
+    InverseSquareRoot,
+    InverseTime,
+    Optimizer,
+    RMSProp,
+    Schedule,
+)
 from seqloom.registry import known
 
 SCHEDULES = known(Schedule)  # type: ignore[type-abstract]
@@ -42,6 +58,47 @@ def test_exponential_halves_and_stops_at_its_floor() -> None:
     steps = (1, 100, 105, 110, 120, 130, 1000)
     wanted = [1.0, 1.0, math.sqrt(0.5), 0.5, 0.25, 0.2, 0.2]
     assert [schedule.rate(step, 1000) for step in steps] == pytest.approx(wanted)
+
+
+def test_inverse_time_is_its_formula_and_stops_at_its_floor() -> None:
+    schedule = InverseTime(peak=1.0, decay=0.5, every=10, start=100, floor=0.2)
+    steps = (1, 100, 110, 120, 125, 180, 1000)
+    wanted = [1.0, 1.0, 1 / 1.5, 1 / 2, 1 / 2.25, 0.2, 0.2]
+    assert [schedule.rate(step, 1000) for step in steps] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("cls", [Exponential, InverseTime])
+def test_a_decay_stops_where_it_is_told_and_goes_down_in_stairs(cls: type[Exponential | InverseTime]) -> None:
+    smooth, stairs = (cls(peak=1.0, every=10, start=100, stop=125, staircase=staircase) for staircase in (False, True))
+    rates = {step: (smooth.rate(step, 1000), stairs.rate(step, 1000)) for step in range(1, 201)}
+    for step in (*range(1, 101), 110, 120):
+        assert rates[step][0] == rates[step][1], f"a stair begins at {step}"
+    for step in range(101, 200):
+        assert (rates[step][0] > rates[step + 1][0]) == (step < 125)
+        assert (rates[step][1] > rates[step + 1][1]) == (step + 1 in (110, 120))
+
+
+def tensorflows(kind: str, done: int, rate: float, *, start: int, stop: int, staircase: bool) -> float:
+    """The rate after `done` updates in programs that put a decay of TensorFlow 1 between two steps: decay .7, every 4,
+    at least .05.  Only beyond `start` is the decay looked at.
+    """
+    times = (min(done, stop) - start) / 4
+    times = math.floor(times) if staircase else times
+    fallen = {"exponential": 0.7**times, "natural": math.exp(-0.7 * times), "inverse": 1 / (1 + 0.7 * times)}[kind]
+    return max(0.05, rate * fallen if done > start else rate)
+
+
+@pytest.mark.parametrize("staircase", [False, True])
+@pytest.mark.parametrize("start, stop", [(0, 2**31 - 1), (7, 2**31 - 1), (7, 19)])
+@pytest.mark.parametrize("kind", ["exponential", "natural", "inverse"])
+def test_the_decays_of_tensorflow_can_be_said(kind: str, start: int, stop: int, staircase: bool) -> None:
+    """They count the updates that are done, so that their step 0 is our step 1."""
+    cls = InverseTime if kind == "inverse" else Exponential
+    decay = math.exp(-0.7) if kind == "natural" else 0.7
+    schedule = cls(peak=0.5, decay=decay, every=4, start=start + 1, stop=stop + 1, floor=0.05, staircase=staircase)
+    theirs = [tensorflows(kind, done, 0.5, start=start, stop=stop, staircase=staircase) for done in range(60)]
+    assert [schedule.rate(done + 1, 60) for done in range(60)] == pytest.approx(theirs, rel=1e-12)
+    assert len(set(theirs)) > 2
 
 
 def test_constant_is_constant() -> None:
@@ -80,6 +137,86 @@ def test_every_optimizer_moves_by_the_rate_it_is_told(cls: type[Optimizer]) -> N
     assert losses[-1] < 0.9 * losses[1]
 
 
+Step = Callable[[float, float, float], float]  # (weight, gradient, rate) -> weight
+
+
+def adagrad(*, initial: float) -> Step:
+    total = initial
+
+    def step(weight: float, gradient: float, rate: float) -> float:
+        nonlocal total
+        total += gradient**2
+        return weight - rate * gradient / math.sqrt(total)
+
+    return step
+
+
+def rmsprop(*, decay: float, momentum: float, epsilon: float, initial: float) -> Step:
+    mean, velocity = initial, 0.0
+
+    def step(weight: float, gradient: float, rate: float) -> float:
+        nonlocal mean, velocity
+        mean = decay * mean + (1 - decay) * gradient**2
+        velocity = momentum * velocity + rate * gradient / math.sqrt(mean + epsilon)
+        return weight - velocity
+
+    return step
+
+
+def ftrl(*, power: float, initial: float, l1: float, l2: float) -> Step:
+    """Algorithm 1 of McMahan et al. 2013, with n^-power in place of its root, and no beta."""
+    n, z = initial, 0.0
+
+    def step(weight: float, gradient: float, rate: float) -> float:
+        nonlocal n, z
+        sigma = ((n + gradient**2) ** -power - n**-power) / rate
+        z, n = z + gradient - sigma * weight, n + gradient**2
+        return 0.0 if abs(z) <= l1 else -(z - math.copysign(l1, z)) / (n**-power / rate + 2 * l2)
+
+    return step
+
+
+EQUATIONS: list[tuple[Optimizer, Callable[[], Step]]] = [
+    (Adagrad(), lambda: adagrad(initial=0.1)),
+    (Adagrad(initial_accumulator=2.0), lambda: adagrad(initial=2.0)),
+    (RMSProp(), lambda: rmsprop(decay=0.9, momentum=0, epsilon=1e-10, initial=0)),
+    (
+        RMSProp(decay=0.7, momentum=0.5, epsilon=0.1, initial_accumulator=1.0),
+        lambda: rmsprop(decay=0.7, momentum=0.5, epsilon=0.1, initial=1),
+    ),
+    (Ftrl(), lambda: ftrl(power=-0.5, initial=0.1, l1=0, l2=0)),
+    (
+        Ftrl(learning_rate_power=-0.7, initial_accumulator=0.3, l1=0.4, l2=0.2),
+        lambda: ftrl(power=-0.7, initial=0.3, l1=0.4, l2=0.2),
+    ),
+    (Ftrl(learning_rate_power=0.0, l1=0.1), lambda: ftrl(power=0, initial=0.1, l1=0.1, l2=0)),
+]
+
+
+@pytest.mark.parametrize("optimizer, reference", EQUATIONS, ids=lambda item: type(item).__name__)
+def test_ten_steps_follow_the_equations(optimizer: Optimizer, reference: Callable[[], Step]) -> None:
+    draw = np.random.default_rng(1)
+    weight = nn.Parameter(torch.tensor(draw.normal(size=5)))
+    built, steps, wanted = optimizer.build([weight]), [reference() for _ in weight], weight.tolist()
+    for rate in np.linspace(0.3, 0.1, 10):
+        gradient = draw.normal(size=5) * [1, 1, 1, 0.01, 0.1]
+        weight.grad = torch.tensor(gradient)
+        built.param_groups[0]["lr"] = rate
+        built.step()
+        wanted = [step(*values, rate) for step, *values in zip(steps, wanted, gradient, strict=True)]
+        assert weight.tolist() == pytest.approx(wanted, rel=1e-6, abs=1e-12)
+
+
+def test_ftrl_leaves_zeros_where_gradients_are_small() -> None:
+    weight = nn.Parameter(torch.ones(3))
+    optimizer = Ftrl(l1=0.5).build([weight])
+    optimizer.param_groups[0]["lr"] = 0.1
+    for _ in range(3):
+        weight.grad = torch.tensor([1.0, 0.01, -1.0])
+        optimizer.step()
+    assert (weight == 0).tolist() == [False, True, False]
+
+
 def test_an_optimizer_passes_on_what_it_was_given() -> None:
     (group,) = Adam(betas=(0.8, 0.9), epsilon=1e-5, weight_decay=0.1).build([nn.Parameter(torch.ones(1))]).param_groups
     assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.8, 0.9), 1e-5, 0.1)
@@ -87,10 +224,17 @@ def test_an_optimizer_passes_on_what_it_was_given() -> None:
     assert (group["momentum"], group["nesterov"]) == (0.9, True)
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
+@pytest.mark.parametrize(
+    "cls, wrong, sentence",
+    [
+        (InverseSquareRoot, {"warmup": 0}, "warmup must be at least 1 step, got 0"),
+        (SGD, {"nesterov": True}, "nesterov needs a momentum above 0"),
+        (InverseTime, {"start": 5, "stop": 4}, "stop must not be before start, got 4 and 5"),
+        (Ftrl, {"learning_rate_power": 0.5}, "learning_rate_power must be 0 or less, got 0.5"),
+        (Ftrl, {"initial_accumulator": 0.0}, "initial_accumulator must be above 0, since a rate is divided by it"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(cls: type, wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError) as caught:
-        InverseSquareRoot(warmup=0)
-    assert str(caught.value) == "warmup must be at least 1 step, got 0"
-    with pytest.raises(ValueError) as caught:
-        SGD(nesterov=True)
-    assert str(caught.value) == "nesterov needs a momentum above 0"
+        cls(**wrong)
+    assert str(caught.value) == sentence
