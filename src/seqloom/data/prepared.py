@@ -96,9 +96,10 @@ def trained(
 ) -> Tokenizer:
     """This tokenizer, trained on `texts()` now unless `cache` has it; `key_parts` say what `texts` depends on.
 
-    Raises DataError if there is no text or the cache can't be written.
+    Raises DataError if there is no text, a file that the tokenizer reads is missing, or the cache can't be written.
     """
-    key = digest_of([FORMAT, describe(tokenizer), list(key_parts)])
+    read = [content(path, cache).sha256 for path in tokenizer.files]
+    key = digest_of([FORMAT, describe(tokenizer), read, list(key_parts)])
 
     def build(directory: Path) -> None:
         tokenizer.train(texts())

@@ -3,12 +3,14 @@
 from seqloom.tokenizers.base import Tokenizer, Tokenizers, describe, fingerprint, load, save
 from seqloom.tokenizers.sentencepiece import SentencePiece
 from seqloom.tokenizers.symbols import Characters, Words
+from seqloom.tokenizers.vocabulary_file import VocabularyFile
 
 __all__ = [
     "Characters",
     "SentencePiece",
     "Tokenizer",
     "Tokenizers",
+    "VocabularyFile",
     "Words",
     "describe",
     "fingerprint",

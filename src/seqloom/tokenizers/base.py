@@ -59,6 +59,15 @@ class Tokenizer(ABC):
     def decode(self, ids: Sequence[int]) -> str:
         """The text that these ids stand for; bos and eos are left out and an unknown symbol is shown as ⁇."""
 
+    def restore(self, text: str) -> str:
+        """A text as `decode` would give it, so that both can be compared: without the marks of a segmentation."""
+        return text
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that `train` reads, beside the lines it is given."""
+        return ()
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """A readable piece for each id, for pictures and tables."""
         return self.vocabulary.lookup(ids)
@@ -77,7 +86,8 @@ def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     cls = type(tokenizer)
     name = cls.__name__ if cls in _registered() else f"{cls.__module__}.{cls.__qualname__}"
     parameters = {parameter: getattr(tokenizer, parameter) for parameter in inspect.signature(cls).parameters}
-    return {"class": name, "parameters": parameters}
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in parameters.items()}
+    return {"class": name, "parameters": plain}
 
 
 def _registered() -> list[type[Tokenizer]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from seqloom.errors import DataError
 from seqloom.registry import register
 from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Tokenizer
+from seqloom.tokenizers.segmentation import Segmentation, restored
 from seqloom.vocabulary import SPECIALS, UNK, Vocabulary
 
 
@@ -17,6 +18,7 @@ class Symbols(Tokenizer):
     """A tokenizer that counts symbols and keeps the frequent ones; the most frequent symbol has the lowest id."""
 
     separator = ""  # stands between two symbols in decoded text
+    segmentation: Segmentation = "none"  # what is taken back in decoded text
 
     @abstractmethod
     def split(self, text: str) -> list[str]:
@@ -37,7 +39,12 @@ class Symbols(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         symbols = self.vocabulary.symbols
-        return self.separator.join(UNKNOWN_TEXT if i == UNK else symbols[i] for i in ids if i not in SILENT)
+        return self.restore(
+            self.separator.join(UNKNOWN_TEXT if i == UNK else symbols[i] for i in ids if i not in SILENT)
+        )
+
+    def restore(self, text: str) -> str:
+        return restored(text, self.segmentation)
 
     def dump(self) -> bytes:
         return json.dumps(self.vocabulary.symbols[len(SPECIALS) :]).encode()
@@ -51,12 +58,21 @@ class Symbols(Tokenizer):
 
 @register("words")
 class Words(Symbols):
-    """Each word, as whitespace separates them, is a symbol; decoded words have one space between them."""
+    """Each word, as whitespace separates them, is a symbol; decoded words have one space between them.
+
+    Of text that another program cut into pieces, `segmentation` says how decoded pieces become words again.
+    """
 
     separator = " "
 
     def __init__(
-        self, *, size: int | None = None, min_frequency: int = 1, lowercase: bool = False, joint: bool = False
+        self,
+        *,
+        size: int | None = None,
+        min_frequency: int = 1,
+        lowercase: bool = False,
+        segmentation: Segmentation = "none",
+        joint: bool = False,
     ):
         """`size` counts all symbols, the three special ones too; None keeps every word.  Raises ValueError."""
         if size is not None and size <= len(SPECIALS):
@@ -66,6 +82,7 @@ class Words(Symbols):
         self.size = size
         self.min_frequency = min_frequency
         self.lowercase = lowercase
+        self.segmentation = segmentation
         self.joint = joint
 
     def train(self, lines: Iterable[str]) -> None:
