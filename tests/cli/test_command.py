@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("demo", "init", "check", "train", "translate", "evaluate", "inspect")
+COMMANDS = ("demo", "init", "check", "train", "translate", "evaluate", "inspect", "vocabulary", "toy-data")
 HELP_SECONDS = 0.7
 
 
