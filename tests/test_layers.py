@@ -48,7 +48,8 @@ MAY_USE: dict[str, set[str]] = {
     "matplotlib": {"inspect"},
     "babel": {"demo"},
     "sentencepiece": {"tokenizers"},
-    "safetensors": {"checkpoint"},
+    "PIL": {"tokenizers"},
+    "safetensors": {"checkpoint", "encoders"},
     "zstandard": {"data"},
 }
 

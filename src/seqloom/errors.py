@@ -19,5 +19,14 @@ class DataError(SeqloomError):
     """A data file is missing, empty, damaged or doesn't fit its partner; the message names it and the line."""
 
 
+class UnreadableError(DataError):
+    """A text names a file, such as an image, that can't be read."""
+
+    def __init__(self, message: str, text: str):
+        """`text` is the text that named it."""
+        super().__init__(message)
+        self.text = text
+
+
 class CheckpointError(SeqloomError):
     """A run directory is in use, or nothing in it can be loaded."""

@@ -23,6 +23,7 @@ class CorpusOptions:
     columns: tuple[int, int] = (1, 2)  # of source and target, counted from 1
     jsonl: Path | None = None
     fields: tuple[str, str] = ("source", "target")
+    folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
     weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from seqloom.data.cache import content
 from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs
+from seqloom.data.named_files import located
 from seqloom.data.rows import Pair
 from seqloom.data.text import Errors
 
@@ -31,10 +32,13 @@ def valid_share(corpora: Sequence[CorpusOptions], *, lines: int, cache: Path, er
 
 
 def read_part(corpus: CorpusOptions, *, part: Part, valid_share: float, errors: Errors = "stop") -> Iterator[Pair]:
-    """The pairs of one part of a corpus, as `in_part` divides them; those with an empty side are left out."""
+    """The pairs of one part of a corpus, as `in_part` divides them; those with an empty side are left out.
+
+    Sources that name files name them from the corpus's folder.
+    """
     for source, target in read_pairs(corpus, errors=errors):
         if source.strip() and target.strip() and in_part(source, part, valid_share):
-            yield source, target
+            yield located((source, target), corpus)
 
 
 def in_part(source: str, part: Part, valid_share: float) -> bool:

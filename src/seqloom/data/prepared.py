@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from seqloom.data.cache import content, digest_of, open_or_build, stamp
 from seqloom.data.corpora import CorpusOptions, check_line_counts, read_rows
 from seqloom.data.held_out import Part, in_part
+from seqloom.data.named_files import located, naming_lines, state_of_files
 from seqloom.data.text import Errors
 from seqloom.data.writer import FORMAT, Report, Writer, blocks
-from seqloom.errors import DataError
+from seqloom.errors import DataError, UsageError
 from seqloom.tokenizers import Tokenizer, Tokenizers, describe, fingerprint, load, save
 
 Ids = NDArray[np.integer]  # uint16, or uint32 for a large vocabulary
@@ -72,14 +73,19 @@ def prepare(
     Raises DataError for faulty data, if no pair is left, or if the cache can't be written.
     """
     before = [stamp(path) for path in corpus.files]
-    choices = [part, valid_share if part != "all" else 0, max_length, errors]
+    choices: list[Any] = [part, valid_share if part != "all" else 0, max_length, errors]
+    if tokenizers.source.of_files:
+        choices.append(state_of_files(corpus, errors))
+    elif corpus.folder:
+        raise UsageError(f"{corpus.name}: folder is for sources that name files, and this tokenizer reads their text")
     key = digest_of([_identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
 
     def build(directory: Path) -> None:
-        rows = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
+        wanted = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
+        rows = (row and located(row, corpus) for row in wanted)
         done = 0
-        with Writer(directory, tokenizers, max_length) as writer:
-            for block in blocks(rows):
+        with naming_lines(corpus, errors), Writer(directory, tokenizers, max_length) as writer:
+            for block in blocks(rows, tokens_each=tokenizers.source.length or 0):
                 writer.write(block)
                 done += len(block)
                 if progress:

@@ -73,7 +73,8 @@ class Writer:
         rows = [side.tokenizer.encode([pair[i] for pair in pairs]) for i, side in enumerate(self._sides)]
         lengths = np.array([[len(row) for row in side] for side in rows], np.int64)  # [2, pairs]
         empty = lengths.min(0) == 0
-        too_long = ~empty & (lengths.max(0) > self._max_length)
+        limited = np.array([[side.tokenizer.length is None] for side in self._sides])
+        too_long = ~empty & ((lengths * limited).max(0) > self._max_length)
         kept = np.flatnonzero(~empty & ~too_long).tolist()
         self._report += Report(
             kept=len(kept), empty=int(empty.sum()), too_long=int(too_long.sum()), skipped=len(block) - len(pairs)
@@ -121,7 +122,7 @@ class _Side:
 
 
 def blocks(rows: Iterable[Pair | None], *, tokens_each: int = 0) -> Iterator[list[Pair | None]]:
-    """The rows in lists of at most `BLOCK_LINES`, shorter where the lines, or the `tokens_each` stands for, are many."""
+    """The rows in lists of at most `BLOCK_LINES`, shorter where lines are long or each has `tokens_each` tokens."""
     block: list[Pair | None] = []
     characters = 0
     for row in rows:
