@@ -132,6 +132,27 @@ def test_the_gradient_is_cut_to_its_norm(toy: Path, tmp_path: Path) -> None:
     assert moved == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.parametrize("tie", ["none", "all"])
+def test_each_embeddings_gradient_is_cut_after_the_whole(toy: Path, tmp_path: Path, tie: str) -> None:
+    changes = ["train.optimizer=SGD", "train.schedule.peak=1", "train.clip=1", f"model.embedding.tie={tie}"]
+    changes.append("model.decoder={class: TransformerDecoder, layers: 1, heads: 1, feedforward: 8, dropout: 0}")
+    moves = []
+    for limit in (0.0, 0.02):
+        config = read_config(toy / "toy.yml", [*changes, f"train.clip_embeddings={limit}"])
+        trainer = trainer_for(config, tmp_path / str(limit))
+        before = weights_of(trainer)
+        trainer.update([next(trainer.task.batches(Position()))[0]])
+        moves.append({name: weight - before[name] for name, weight in weights_of(trainer).items()})
+    free, cut = moves
+    tables = {name for name in free if "table" in name}
+    assert len(tables) == (1 if tie == "all" else 2)
+    for name, move in cut.items():
+        norm = float(free[name].norm())
+        wanted = free[name] * (min(1.0, 0.02 / norm) if name in tables else 1.0)
+        torch.testing.assert_close(move, wanted, rtol=1e-4, atol=1e-6)
+        assert norm > 0.02 or name not in tables, "there is to be something to cut"
+
+
 # Going on where it stopped
 
 
@@ -296,6 +317,17 @@ class Clock:
         return float(next(self.seconds))
 
 
+def test_a_checkpoint_is_made_whenever_so_many_seconds_have_passed(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_module, "time", Clock())
+    notes, fixed = Notes(), ["train.checkpoint_every=1000", "train.validate_every=1000", "train.log_every=1000"]
+    config = read_config(toy / "toy.yml", [*fixed, "train.steps=12", "train.checkpoint_seconds=3"])
+    trainer_for(config, tmp_path, notes).fit()
+    saved = [note["step"] for note in notes.all if note.get("event") == "saved"]
+    assert saved == [3, 6, 9, 12], "a step takes a second of this clock, and the last one is saved after validation"
+
+
 def test_minutes_end_a_training_over_all_its_starts(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_module, "time", Clock())
     config = read_config(toy / "toy.yml", ["train.steps=1000", "train.minutes=0.5", "train.validate_every=1000"])
@@ -327,7 +359,9 @@ def test_validation_measures_what_it_promises(toy: Path, tmp_path: Path) -> None
         ({"threads": 0}, "threads must be at least 1, or null, got 0"),
         ({"patience": 0}, "patience must be at least 1, or null, got 0"),
         ({"minutes": 0}, "minutes must be above 0, or null, got 0"),
+        ({"checkpoint_seconds": 0}, "checkpoint_seconds must be above 0, or null, got 0"),
         ({"clip": -1}, "clip must be 0 or more, got -1"),
+        ({"clip_embeddings": -1}, "clip_embeddings must be 0 or more, got -1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be from 0 up to, not including, 1, got 1.0"),
     ],
 )

@@ -21,11 +21,13 @@ class TrainOptions:
     schedule: Callable[..., Schedule] = InverseSquareRoot
     label_smoothing: float = 0.0
     clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
+    clip_embeddings: float = 0.0  # after that, the norm of each embedding table's gradient is cut to this; 0 for never
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
     device: str = "auto"
     threads: int | None = None
     log_every: int = 50
     checkpoint_every: int = 500
+    checkpoint_seconds: float | None = None  # a checkpoint also when so long has passed since the last one
     validate_every: int = 1000
     keep_last: int = 2
     keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
@@ -40,9 +42,12 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, or null, got {value}")
-        if self.minutes is not None and self.minutes <= 0:
-            raise ValueError(f"minutes must be above 0, or null, got {self.minutes}")
+        for name in ("minutes", "checkpoint_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, or null, got {value}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
-        if self.clip < 0:
-            raise ValueError(f"clip must be 0 or more, got {self.clip}")
+        for name in ("clip", "clip_embeddings"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")

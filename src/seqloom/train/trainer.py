@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
@@ -63,26 +63,31 @@ class Trainer:
         self.optimizer = options.optimizer().build(model.parameters())
         self.schedule = options.schedule()
         self.progress = Progress()
+        self._tables = _embedding_tables(self.model)
         self._bad_steps, self._validating = 0, False
         self._signal: int | None = None
         self._logged = self._clock = time.monotonic()
+        self._saved = 0.0  # how many of the progress's seconds had gone by at the last checkpoint
 
     def fit(self) -> Progress:
         """Train to the end, from wherever `progress` stands.  Raises Interrupted on SIGINT and SIGTERM."""
         with self._listening():
             batches = self.task.batches(self.progress.position)
             self._logged = self._clock = time.monotonic()
+            self._saved = self.progress.seconds
             while True:
                 if self._validation_is_due():
                     self._validate()
                 if self._finished():
                     return self.progress
+                self.report({"event": "stepping", "step": self.progress.step + 1})
                 self._step(batches)
+                self.report({"event": "stepped", "step": self.progress.step})
                 self._tick()
                 if self._signal is not None:
                     self._save()
                     raise self._interrupted()
-                if self.progress.step % self.options.checkpoint_every == 0 and not self._validation_is_due():
+                if self._checkpoint_is_due() and not self._validation_is_due():
                     self._save()
 
     def update(self, batches: list[Batch]) -> tuple[float, float, int]:
@@ -160,6 +165,11 @@ class Trainer:
         )
         progress.loss, progress.tokens, self._logged = 0.0, 0, now
 
+    def _checkpoint_is_due(self) -> bool:
+        most = self.options.checkpoint_seconds
+        overdue = most is not None and self.progress.seconds - self._saved >= most
+        return overdue or self.progress.step % self.options.checkpoint_every == 0
+
     def _validation_is_due(self) -> bool:
         progress = self.progress
         at_end = progress.step >= self.options.steps or self._out_of_time()
@@ -230,14 +240,17 @@ class Trainer:
             self.progress.step, model_tensors(self.model), training, {"progress": self.progress.as_dict()}
         )
         self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)
+        self._saved = self.progress.seconds
         self.report({"event": "saved", "step": self.progress.step})
 
     def _gradient_norm(self, count: int) -> float:
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, 1 / count)
         norm = nn.utils.get_total_norm(gradients)
-        if self.options.clip and norm > self.options.clip:
-            torch._foreach_mul_(gradients, self.options.clip / norm)
+        _cut(gradients, norm, self.options.clip)
+        if self.options.clip_embeddings:
+            for gradient in (table.grad for table in self._tables if table.grad is not None):
+                _cut([gradient], gradient.norm(), self.options.clip_embeddings)
         return float(norm)
 
     @contextmanager
@@ -263,3 +276,15 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _embedding_tables(model: nn.Module) -> list[Tensor]:
+    """The weights of every embedding, each once however many share them."""
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    return list({id(weight): weight for weight in weights}.values())
+
+
+def _cut(gradients: list[Tensor], norm: Tensor, most: float) -> None:
+    """Bring gradients of this norm down to the norm `most`, unless they are below it or `most` is 0."""
+    if most and norm > most:
+        torch._foreach_mul_(gradients, most / norm)
