@@ -30,7 +30,7 @@ from seqloom.translate import Translator
 log = logging.getLogger(__name__)
 
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
-FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_tokens", "train.accumulate")
+FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
 
 
 def train(config: Config, directory: Path, *, hooks: Iterable[Hook] = ()) -> Progress:

@@ -150,6 +150,32 @@ def test_little_padding_and_little_time(count: int) -> None:
         assert 1 - sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks) < 0.05
 
 
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60),
+    sentences=st.integers(1, 70),
+    seed=st.integers(0, 2**31),
+)
+def test_batches_of_so_many_sentences(lengths: list[tuple[int, int]], sentences: int, seed: int) -> None:
+    corpus = MadeUp(*np.array(lengths).T)
+    made = one_pool(TrainingBatches([corpus], batch_tokens=1, batch_sentences=sentences, seed=seed))
+    assert sum((seen([batch]) for batch in made), Counter()) == seen(list(valid_batches(corpus, 10**6)))
+    sizes = sorted((len(batch.source.ids) for batch in made), reverse=True)
+    assert sizes[:-1] == [sentences] * (len(sizes) - 1) and 0 < sizes[-1] <= sentences
+    ranges = sorted((*batch.target.lengths().aminmax(),) for batch in made)
+    assert all(before[1] <= after[0] for before, after in zip(ranges, ranges[1:], strict=False)), "of similar length"
+
+
+def test_batches_of_sentences_go_on_the_same_from_anywhere() -> None:
+    def fresh() -> TrainingBatches:
+        return TrainingBatches([captions(90)], batch_tokens=60, batch_sentences=7, seed=5, pool_size=50)
+
+    whole = list(islice(fresh().iterate(), 40))
+    for start in (1, 13, 20):
+        again = list(islice(fresh().iterate(whole[start - 1][1]), 20))
+        assert [position for _, position in again] == [position for _, position in whole[start : start + 20]]
+        assert all(same(one[0], other[0]) for one, other in zip(again, whole[start:], strict=False))
+
+
 def test_valid_batches_hold_every_pair_once() -> None:
     corpus = captions(300)
     made = list(valid_batches(corpus, 200))
@@ -192,6 +218,7 @@ def test_collating_adds_specials_and_padding(pairs: list[tuple[list[int], list[i
         ([1.0, 2.0], {}, "each corpus needs a weight above 0; got 1 corpora and weights [1.0, 2.0]"),
         ([0.0], {}, "each corpus needs a weight above 0; got 1 corpora and weights [0.0]"),
         (None, {"batch_tokens": 0}, "batch_tokens and pool_size must be at least 1, got 0 and 65536"),
+        (None, {"batch_sentences": 0}, "batch_sentences must be at least 1, or None, got 0"),
     ],
 )
 def test_bad_calls_are_sentences(weights: list[float] | None, numbers: dict[str, int], sentence: str) -> None:

@@ -142,6 +142,7 @@ def test_options_of_the_data() -> None:
         ({"train": []}, "train names no corpus"),
         ({"train": plain, "valid_lines": 0}, "valid_lines must be at least 1, got 0"),
         ({"train": plain, "max_length": 0}, "max_length must be at least 1, got 0"),
+        ({"train": plain, "max_length": (9, -1)}, "max_length must be at least 1, got -1"),
     ):
         with pytest.raises(ValueError) as raised:
             DataOptions(**options)  # type: ignore[arg-type]

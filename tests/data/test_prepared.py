@@ -76,6 +76,35 @@ def test_report_is_a_sentence(tmp_path: Path, corpus: CorpusOptions) -> None:
     assert str(made.report) == "2 pairs; left out: 1 with an empty side, 1 too long"
 
 
+@given(pairs=st.lists(st.tuples(TEXT, TEXT), min_size=1), most=st.tuples(st.integers(1, 8), st.integers(1, 8)))
+def test_each_side_has_a_length_and_what_is_longer_is_dropped_or_cut(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], most: tuple[int, int]
+) -> None:
+    directory = tmp_path_factory.mktemp("prepared")
+    options = write(directory, [*pairs, ("a", "b")])
+    whole = prepare(options, JOINT, cache=directory)
+    longer = [len(s) > most[0] or len(t) > most[1] for s, t in texts(whole)]
+    dropped = prepare(options, JOINT, cache=directory, max_length=most)
+    assert texts(dropped) == [pair for pair, long in zip(texts(whole), longer, strict=True) if not long]
+    assert (dropped.report.too_long, dropped.report.cut) == (sum(longer), 0)
+    cut = prepare(options, JOINT, cache=directory, max_length=most, too_long="cut")
+    assert texts(cut) == [(source[: most[0]], target[: most[1]]) for source, target in texts(whole)]
+    assert (cut.report.too_long, cut.report.cut) == (0, sum(longer))
+    assert cut.report.source_tokens == sum(len(source) for source, _ in texts(cut))
+
+
+def test_what_was_cut_is_said(tmp_path: Path, corpus: CorpusOptions) -> None:
+    made = prepare(corpus, JOINT, cache=tmp_path, max_length=(10, 1), too_long="cut")
+    assert texts(made) == [("abc", "c"), ("de", "e"), ("⁇" * 10, "a")]
+    assert str(made.report) == "3 pairs, 3 of them cut; left out: 1 with an empty side"
+    with pytest.raises(DataError) as said:
+        prepare(corpus, JOINT, cache=tmp_path, max_length=(10, 1))
+    assert str(said.value) == (
+        f"{corpus.name}: no pair is usable (max_length is 10 and 1 tokens):"
+        " 0 pairs; left out: 1 with an empty side, 3 too long"
+    )
+
+
 def test_skipped_pairs_are_counted(tmp_path: Path, corpus: CorpusOptions) -> None:
     assert corpus.target is not None
     corpus.target.write_bytes(b"cba\n\xff\nx\na\n")
@@ -128,11 +157,16 @@ def test_the_key_is_the_content_and_not_the_name(tmp_path: Path, corpus: CorpusO
         first.key,
         prepare(moved, Tokenizers(words, CHARACTERS), cache=tmp_path).key,
         prepare(moved, JOINT, cache=tmp_path, max_length=10).key,
+        prepare(moved, JOINT, cache=tmp_path, max_length=10, too_long="cut").key,
+        prepare(moved, JOINT, cache=tmp_path, max_length=(10, 9)).key,
         prepare(moved, JOINT, cache=tmp_path, errors="skip").key,
     }
     moved.source.write_text("b\na\nc\nd\n")
     keys.add(prepare(moved, JOINT, cache=tmp_path).key)
-    assert len(keys) == 5
+    assert len(keys) == 7
+    assert prepare(moved, JOINT, cache=tmp_path, max_length=(10, 10)).key == (
+        prepare(moved, JOINT, cache=tmp_path, max_length=10).key
+    )
 
 
 @pytest.mark.parametrize("name", ["header.json", "source.ids", "target.ids", "source.ends", "target.ends"])

@@ -55,12 +55,14 @@ class TrainingBatches:
         weights: Sequence[float] | None = None,
         *,
         batch_tokens: int,
+        batch_sentences: int | None = None,
         seed: int,
         pool_size: int = 65536,
     ):
         """`weights` are the corpora's shares of the pairs, by default their sizes; `batch_tokens` counts padding too.
 
-        Raises ValueError for numbers that can't be meant.
+        With `batch_sentences` a batch has that many pairs instead, whatever their length; the last of a pool may have
+        fewer.  Raises ValueError for numbers that can't be meant.
         """
         sizes = [len(corpus) for corpus in corpora]
         weights = sizes if weights is None else weights
@@ -68,8 +70,11 @@ class TrainingBatches:
             raise ValueError(f"each corpus needs a weight above 0; got {len(corpora)} corpora and weights {weights}")
         if batch_tokens < 1 or pool_size < 1:
             raise ValueError(f"batch_tokens and pool_size must be at least 1, got {batch_tokens} and {pool_size}")
+        if batch_sentences is not None and batch_sentences < 1:
+            raise ValueError(f"batch_sentences must be at least 1, or None, got {batch_sentences}")
         self._corpora = corpora
         self._batch_tokens = batch_tokens
+        self._batch_sentences = batch_sentences
         self._seed = seed
         self._sizes = sizes
         pool = min(pool_size, sum(sizes))
@@ -116,11 +121,16 @@ class TrainingBatches:
         target = np.concatenate([sides[1] for sides in lengths])
         # 2. in the order of their lengths, equals at random, cut into batches
         order = length_order(source, target, ties=shuffled(len(source), key_of(self._seed, TIES, pool)))
-        ends = cut(np.maximum(source, target)[order] + 1, self._batch_tokens)
+        ends = self._cut(np.maximum(source, target)[order] + 1)
         # 3. which come in a random order
         numbers = np.repeat(np.arange(len(drawn)), self._shares)
         shuffle = shuffled(len(ends) - 1, key_of(self._seed, ORDER, pool))
         return Plan(numbers[order], np.concatenate(drawn)[order], ends, shuffle)
+
+    def _cut(self, lengths: Integers) -> Integers:
+        if self._batch_sentences is None:
+            return cut(lengths, self._batch_tokens)
+        return np.append(np.arange(0, len(lengths), self._batch_sentences), len(lengths)).astype(np.int64)
 
     def _draw(self, number: int, pool: int) -> Integers:
         share = self._shares[number]

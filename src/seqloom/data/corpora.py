@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seqloom.data.rows import Pair, columns_of, fields_of
 from seqloom.data.text import Errors, count_lines, read_lines
 from seqloom.errors import DataError
+
+TooLong = Literal["drop", "cut"]
+MaxLength = int | tuple[int, int]  # tokens of either side, or of source and target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +58,15 @@ class DataOptions:
     valid: CorpusOptions | list[CorpusOptions] | None = None  # None: some of `train` is held out
     valid_lines: int = 1000  # how many to hold out, but at most 5 % of the corpus
     errors: Errors = "stop"  # what to do about a line that is not UTF-8
-    max_length: int = 256  # tokens a side; longer pairs leave the training data
+    max_length: MaxLength = 256  # tokens a side, without bos and eos
+    too_long: TooLong = "drop"  # a longer pair leaves the training data, or only its first tokens stay
     cache: Path | None = None  # where prepared data are kept; None: $SEQLOOM_CACHE or the user's cache directory
 
     def __post_init__(self) -> None:
         """Raises ValueError for what can't be meant."""
-        for name in ("valid_lines", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in (("valid_lines", self.valid_lines), ("max_length", min(both(self.max_length)))):
+            if least < 1:
+                raise ValueError(f"{name} must be at least 1, got {least}")
         if not self.train_corpora:
             raise ValueError("train names no corpus")
         if len({corpus.weight is None for corpus in self.train_corpora}) > 1:
@@ -83,6 +87,11 @@ class DataOptions:
         """The weights of `train`'s corpora, or None if their sizes decide."""
         weights = [corpus.weight for corpus in self.train_corpora if corpus.weight is not None]
         return weights or None
+
+
+def both(max_length: MaxLength) -> tuple[int, int]:
+    """The most tokens of a source and of a target."""
+    return (max_length, max_length) if isinstance(max_length, int) else max_length
 
 
 def read_pairs(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pair]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.cache import content, digest_of, open_or_build, stamp
-from seqloom.data.corpora import CorpusOptions, check_line_counts, read_rows
+from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, check_line_counts, read_rows
 from seqloom.data.held_out import Part, in_part
 from seqloom.data.named_files import located, naming_lines, state_of_files
 from seqloom.data.text import Errors
@@ -63,17 +63,19 @@ def prepare(
     cache: Path,
     part: Part = "all",
     valid_share: float = 0.0,
-    max_length: int = 256,
+    max_length: MaxLength = 256,
+    too_long: TooLong = "drop",
     errors: Errors = "stop",
     progress: Callable[[int], None] | None = None,
 ) -> PreparedCorpus:
     """The ids of a corpus, or of one part of it, made now unless `cache` has them; `progress` hears how many are done.
 
-    `max_length` counts tokens a side; longer pairs and those with an empty side are left out and counted.
+    `max_length` counts tokens a side; longer pairs are left out, or cut to that, and those with an empty side are left
+    out; the report counts both.
     Raises DataError for faulty data, if no pair is left, or if the cache can't be written.
     """
     before = [stamp(path) for path in corpus.files]
-    choices: list[Any] = [part, valid_share if part != "all" else 0, max_length, errors]
+    choices: list[Any] = [part, valid_share if part != "all" else 0, both(max_length), too_long, errors]
     if tokenizers.source.of_files:
         choices.append(state_of_files(corpus, errors))
     elif corpus.folder:
@@ -84,7 +86,7 @@ def prepare(
         wanted = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
         rows = (row and located(row, corpus) for row in wanted)
         done = 0
-        with naming_lines(corpus, errors), Writer(directory, tokenizers, max_length) as writer:
+        with naming_lines(corpus, errors), Writer(directory, tokenizers, both(max_length), too_long) as writer:
             for block in blocks(rows, tokens_each=tokenizers.source.length or 0):
                 writer.write(block)
                 done += len(block)

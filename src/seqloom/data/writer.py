@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from seqloom.data.corpora import TooLong
 from seqloom.data.rows import Pair
 from seqloom.errors import DataError
 from seqloom.tokenizers import Tokenizer, Tokenizers
@@ -23,12 +24,13 @@ BLOCK_CHARACTERS = 4_000_000  # so that a block of very long lines stays small t
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a corpus: pairs kept and left out, and the tokens of the pairs kept, without bos and eos."""
+    """What became of a corpus: pairs kept and left out, and the tokens kept, without bos and eos."""
 
     kept: int = 0
     empty: int = 0  # a side without a token
     too_long: int = 0
     skipped: int = 0  # not UTF-8, or not a pair
+    cut: int = 0  # kept, but only the first tokens of a side
     source_tokens: int = 0
     target_tokens: int = 0
     source_unknowns: int = 0
@@ -39,18 +41,21 @@ class Report:
         return Report(**{name: mine[name] + theirs[name] for name in mine})
 
     def __str__(self) -> str:
-        """Such as "29,000 pairs; left out: 2 too long"."""
+        """Such as "29,000 pairs, 1 of them cut; left out: 2 too long"."""
         reasons = (("with an empty side", self.empty), ("too long", self.too_long), ("not readable", self.skipped))
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons if count)
-        return f"{self.kept:,} pair{'s' * (self.kept != 1)}" + (f"; left out: {left_out}" if left_out else "")
+        kept = f"{self.kept:,} pair{'s' * (self.kept != 1)}" + (f", {self.cut:,} of them cut" if self.cut else "")
+        return kept + (f"; left out: {left_out}" if left_out else "")
 
 
 class Writer:
     """Writes a corpus block by block."""
 
-    def __init__(self, directory: Path, tokenizers: Tokenizers, max_length: int):
+    def __init__(self, directory: Path, tokenizers: Tokenizers, max_length: tuple[int, int], too_long: TooLong):
+        """`max_length` is that of sources and of targets; a side whose length is always the same may be longer."""
         self._directory = directory
         self._max_length = max_length
+        self._cuts = too_long == "cut"
         self._report = Report()
         self._files = ExitStack()
         self._sides = [self._side("source", tokenizers.source), self._side("target", tokenizers.target)]
@@ -73,14 +78,19 @@ class Writer:
         rows = [side.tokenizer.encode([pair[i] for pair in pairs]) for i, side in enumerate(self._sides)]
         lengths = np.array([[len(row) for row in side] for side in rows], np.int64)  # [2, pairs]
         empty = lengths.min(0) == 0
-        limited = np.array([[side.tokenizer.length is None] for side in self._sides])
-        too_long = ~empty & ((lengths * limited).max(0) > self._max_length)
-        kept = np.flatnonzero(~empty & ~too_long).tolist()
+        limits = [side.tokenizer.length or most for side, most in zip(self._sides, self._max_length, strict=True)]
+        too_long = ~empty & (lengths > np.array(limits)[:, None]).any(0)
+        kept = np.flatnonzero(~empty & (self._cuts | ~too_long)).tolist()
+        count = int(too_long.sum())
         self._report += Report(
-            kept=len(kept), empty=int(empty.sum()), too_long=int(too_long.sum()), skipped=len(block) - len(pairs)
+            kept=len(kept),
+            empty=int(empty.sum()),
+            too_long=0 if self._cuts else count,
+            cut=count if self._cuts else 0,
+            skipped=len(block) - len(pairs),
         )
-        for side, encoded in zip(self._sides, rows, strict=True):
-            side.write([encoded[i] for i in kept])
+        for side, encoded, most in zip(self._sides, rows, limits, strict=True):
+            side.write([encoded[i][:most] for i in kept])
 
     def finish(self, name: str, key: str) -> None:
         """Write the header, which makes the rest usable.  Raises DataError if no pair was kept."""
@@ -93,7 +103,8 @@ class Writer:
             target_unknowns=target.unknowns,
         )
         if not report.kept:
-            raise DataError(f"{name}: no pair is usable (max_length is {self._max_length} tokens): {report}")
+            most = " and ".join(str(length) for length in dict.fromkeys(self._max_length))
+            raise DataError(f"{name}: no pair is usable (max_length is {most} tokens): {report}")
         sizes = {path.name: path.stat().st_size for path in self._directory.iterdir()}
         types = {"source": source.type.name, "target": target.type.name}
         header = {"key": key, "types": types, "sizes": sizes, "report": asdict(report)}

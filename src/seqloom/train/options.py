@@ -16,6 +16,7 @@ class TrainOptions:
     steps: int = 20_000
     minutes: float | None = None  # over all starts together, validation included; then training ends whatever the step
     batch_tokens: int = 4096
+    batch_sentences: int | None = None  # batches of so many sentences instead, whatever their length
     accumulate: int = 1  # batches an update; every target token weighs the same
     optimizer: Callable[..., Optimizer] = Adam
     schedule: Callable[..., Schedule] = InverseSquareRoot
@@ -38,7 +39,7 @@ class TrainOptions:
         for name in ("steps", "batch_tokens", "accumulate", *every, "keep_last"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("threads", "patience"):
+        for name in ("batch_sentences", "threads", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, or null, got {value}")
