@@ -216,3 +216,39 @@ def test_damage_is_named(tmp_path: Path) -> None:
     assert said() == f"{model}: no such file"
     header.unlink()
     assert said() == f"{header}: no such file"
+
+
+# --- What stands in the place of unknown symbols ----------------------------------------------------------------------
+
+
+@every
+@given(text=ANY_TEXT)
+def test_every_symbol_of_a_text_is_written_somehow(tokenizer: Tokenizer, text: str) -> None:
+    assert len(tokenizer.written(text)) == len(tokenizer.encode([text])[0])
+
+
+def test_unknown_symbols_are_written_as_in_the_text() -> None:
+    assert TRAINED["words"].written("the  Žižek\tcat") == ["the", "Žižek", "cat"]
+    assert trained(Words(lowercase=True)).written("The ŽIŽEK cat") == ["The", "ŽIŽEK", "cat"]
+    assert TRAINED["characters"].written("a Ž") == ["a", " ", "Ž"]
+    pieces = TRAINED["bpe"].written("the Ž cat")
+    assert "".join(pieces).strip() == "the Ž cat" and [piece.strip() for piece in pieces].count("Ž") == 1
+
+
+@every
+def test_unknown_symbols_are_filled_in_turn(tokenizer: Tokenizer) -> None:
+    cat, dog = tokenizer.encode(["cat", "dog"])
+    ids = [*cat, UNK, *dog, UNK]
+    assert tokenizer.filled(ids, ["one", "⁇"]) == tokenizer.decode(ids).replace("⁇", "one", 1)
+    assert tokenizer.filled(cat, []) == tokenizer.decode(cat)
+
+
+def test_a_sign_that_the_text_has_itself_is_left() -> None:
+    signs = trained(SentencePiece(size=80, normalization="identity"), ["⁇ the cat sat on ⁇ the mat"] * 9)
+    (ids,) = signs.encode(["⁇ the"])
+    assert signs.filled([*ids, UNK, *ids], ["Žižek"]).replace(" ", "") == "⁇theŽižek⁇the"
+
+
+def test_pieces_are_put_together_after_they_are_filled_in() -> None:
+    pieces = trained(Words(segmentation="bpe"), ["the c@@ at sat"])
+    assert pieces.filled([*pieces.encode(["the"])[0], UNK, *pieces.encode(["at sat"])[0]], ["b@@"]) == "the bat sat"

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from seqloom.errors import CheckpointError
 from seqloom.registry import known, resolve
-from seqloom.vocabulary import BOS, EOS, Vocabulary
+from seqloom.vocabulary import BOS, EOS, UNK, Vocabulary
 
 FORMAT = 2  # 1 had a symbol for padding
 UNKNOWN_TEXT = "⁇"  # what an unknown symbol looks like in decoded text
@@ -58,6 +58,18 @@ class Tokenizer(ABC):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text that these ids stand for; bos and eos are left out and an unknown symbol is shown as ⁇."""
+
+    def filled(self, ids: Sequence[int], copies: Sequence[str]) -> str:
+        """`decode`, with copies[n] in the place of the n-th unknown symbol."""
+        first, *rest = self.decode(ids).split(UNKNOWN_TEXT)
+        unknown = (place for place, i in enumerate(ids) if i == UNK)
+        signs = (self.decode(ids[:place]).count(UNKNOWN_TEXT) for place in unknown)  # a text may contain ⁇ itself
+        found = dict(zip(signs, copies, strict=True))
+        return first + "".join(found.get(sign, UNKNOWN_TEXT) + text for sign, text in enumerate(rest))
+
+    def written(self, text: str) -> list[str]:
+        """What each of the ids that `encode` gives a text stands for in it, unknown symbols as they were written."""
+        return self.tokens(self.encode([text])[0])
 
     def restore(self, text: str) -> str:
         """A text as `decode` would give it, so that both can be compared: without the marks of a segmentation."""

@@ -103,6 +103,11 @@ class SentencePiece(Tokenizer):
         self.vocabulary  # noqa: B018
         return self._processor.decode([int(i) for i in ids if i not in SILENT])  # type: ignore[no-any-return]
 
+    def written(self, text: str) -> list[str]:
+        self.vocabulary  # noqa: B018
+        pieces = self._processor.encode(_encodable(text), out_type=str, num_threads=1)
+        return [piece.replace("▁", " ") for piece in pieces]  # a piece that is unknown is the text itself
+
     def dump(self) -> bytes:
         self.vocabulary  # noqa: B018
         return self._processor.serialized_model_proto()  # type: ignore[no-any-return]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 from seqloom.errors import DataError
 from seqloom.registry import register
@@ -38,10 +39,19 @@ class Symbols(Tokenizer):
         return [[max(i, UNK) for i in ids(self.split(text))] for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
+        return self._joined(ids, repeat(UNKNOWN_TEXT))
+
+    def filled(self, ids: Sequence[int], copies: Sequence[str]) -> str:
+        return self._joined(ids, iter(copies))
+
+    def _joined(self, ids: Sequence[int], unknown: Iterator[str]) -> str:
         symbols = self.vocabulary.symbols
         return self.restore(
-            self.separator.join(UNKNOWN_TEXT if i == UNK else symbols[i] for i in ids if i not in SILENT)
+            self.separator.join(next(unknown) if i == UNK else symbols[i] for i in ids if i not in SILENT)
         )
+
+    def written(self, text: str) -> list[str]:
+        return self.split(text)
 
     def restore(self, text: str) -> str:
         return restored(text, self.segmentation)
@@ -90,6 +100,9 @@ class Words(Symbols):
 
     def split(self, text: str) -> list[str]:
         return (text.lower() if self.lowercase else text).split()
+
+    def written(self, text: str) -> list[str]:
+        return text.split()
 
 
 @register("characters")
