@@ -88,12 +88,15 @@ def defaults(target: type) -> dict[str, Any]:
 def as_spec(value: Any) -> Any:
     """A Spec for a class, or for a class with parameters bound by functools.partial, as a default may be.
 
-    A dataclass is the same with its fields looked at like this; anything else stays as it is.
+    A tuple, or a dataclass, is the same with its items or fields looked at like this; anything else stays as it is.
     """
     if isinstance(value, type):
         return Spec(value)
     if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
         return Spec(value.func, value.keywords)
+    if isinstance(value, tuple):
+        specs = tuple(map(as_spec, value))
+        return value if all(one is other for one, other in zip(specs, value, strict=True)) else specs
     if is_dataclass(value) and not isinstance(value, Spec):
         items = {item.name: getattr(value, item.name) for item in fields(value) if item.init}
         changes = {name: as_spec(item) for name, item in items.items() if as_spec(item) is not item}

@@ -33,6 +33,7 @@ class Setting:
     tokenizer: Callable[..., Tokenizer] | TokenizerPair
     search: SearchOptions
     batch_tokens: int
+    batch_sentences: int | None = None  # instead of so many tokens
     label_smoothing: float
     seed: int
 
@@ -50,7 +51,7 @@ class Task(ABC):
     """What is learnt from which data, and how well it was learnt."""
 
     given: ClassVar[tuple[str, ...]] = ("setting",)
-    measures: ClassVar[tuple[str, ...]]  # the names of what `evaluate` finds
+    measures: tuple[str, ...]  # the names of what `evaluate` finds, of which one may decide what is best
 
     @abstractmethod
     def prepare(self, directory: Path) -> None:

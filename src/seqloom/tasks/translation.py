@@ -14,7 +14,7 @@ from torch import nn
 
 from seqloom.data.batches import Position, TrainingBatches, valid_batches
 from seqloom.data.cache import cache_directory, content
-from seqloom.data.corpora import CorpusOptions
+from seqloom.data.corpora import CorpusOptions, both
 from seqloom.data.held_out import Part, read_part, valid_share
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
 from seqloom.losses import cross_entropy
@@ -24,20 +24,36 @@ from seqloom.registry import register
 from seqloom.search import SearchOptions
 from seqloom.structures import Batch, Loss
 from seqloom.tasks.base import Evaluation, Setting, Task, TokenizerPair
+from seqloom.tasks.forced import forced_texts
 from seqloom.tokenizers import Tokenizer, Tokenizers
 from seqloom.translate import Translator
-
-METRICS: tuple[Metric, ...] = (Bleu(), Chrf(), ExactMatch())
 
 
 @register("translation")
 class TranslationTask(Task):
     """Learn to turn source text into target text; validated by decoding freely, as in use."""
 
-    measures = ("loss", "perplexity", *(metric.name for metric in METRICS))
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        metrics: tuple[Callable[..., Metric], ...] = (Bleu, Chrf, ExactMatch),
+        teacher_forced: bool = False,
+        valid_beam_size: int = 1,
+        valid_most: int = 2000,
+        examples: int = 3,
+    ):
+        """Validation decodes at most `valid_most` sentences, and shows `examples` of them.
 
-    def __init__(self, setting: Setting, *, valid_beam_size: int = 1, valid_most: int = 2000, examples: int = 3):
-        """Validation decodes at most `valid_most` sentences, and shows `examples` of them."""
+        With `teacher_forced` the metrics are also reported as "teacher_forced.NAME" for tokens that are chosen behind
+        the reference's own.  These look better than the model is, and never decide which checkpoint is the best.
+        Raises ValueError if two metrics have one name.
+        """
+        self.metrics, self.teacher_forced = [make() for make in metrics], teacher_forced
+        self.measures = ("loss", "perplexity", *(metric.name for metric in self.metrics))
+        for name in self.measures:
+            if self.measures.count(name) > 1:
+                raise ValueError(f"two of its measures are called {name!r}: each needs a name of its own")
         self.setting, self.examples, self.valid_most = setting, examples, valid_most
         self.valid_search = SearchOptions(beam_size=valid_beam_size, length_penalty=setting.search.length_penalty)
 
@@ -48,7 +64,11 @@ class TranslationTask(Task):
         corpora = [self.files.prepared(corpus, "train", self.tokenizers) for corpus in self.setting.data.train_corpora]
         self.validation = [self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora]
         self.training = TrainingBatches(
-            corpora, self.setting.data.weights, batch_tokens=self.setting.batch_tokens, seed=self.setting.seed
+            corpora,
+            self.setting.data.weights,
+            batch_tokens=self.setting.batch_tokens,
+            batch_sentences=self.setting.batch_sentences,
+            seed=self.setting.seed,
         )
         if not place.exists():
             self._keep_tokenizers(place)
@@ -78,20 +98,33 @@ class TranslationTask(Task):
     @torch.inference_mode()
     def evaluate(self, model: nn.Module) -> Evaluation:
         assert isinstance(model, Model)
-        batches = chain.from_iterable(valid_batches(corpus, self.setting.batch_tokens) for corpus in self.validation)
-        device = next(model.parameters()).device
-        losses = [teacher_forced(model, batch.to(device)) for batch in batches]
-        loss = sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
-        pairs = list(islice(self.files.valid_pairs(), self.valid_most))
-        sources, references = [source for source, _ in pairs], [target for _, target in pairs]
-        translator = Translator(model, self.tokenizers, self.valid_search, device=device)
+        loss, pairs = self._valid_loss(model), list(islice(self.files.valid_pairs(), self.valid_most))
+        sources, references = [source for source, _ in pairs], [self.tokenizers.target.restore(t) for _, t in pairs]
+        translator = Translator(model, self.tokenizers, self.valid_search, device=next(model.parameters()).device)
         hypotheses = [translation.text for translation in translator.translate(sources)]
-        scores = {metric.name: metric.score(hypotheses, references) for metric in METRICS}
+        scores = {metric.name: metric.score(hypotheses, references) for metric in self.metrics}
+        values = {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {n: s.value for n, s in scores.items()}
+        if self.teacher_forced:
+            values |= self._forced_values(model, pairs, references)
         return Evaluation(
-            {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {name: s.value for name, s in scores.items()},
+            values,
             {name: score.signature for name, score in scores.items()},
             list(zip(sources, hypotheses, references, strict=True))[: self.examples],
         )
+
+    def _valid_loss(self, model: Model) -> float:
+        """The mean loss of a target token."""
+        batches = chain.from_iterable(valid_batches(corpus, self.setting.batch_tokens) for corpus in self.validation)
+        device = next(model.parameters()).device
+        losses = [teacher_forced(model, batch.to(device)) for batch in batches]
+        return sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
+
+    def _forced_values(
+        self, model: Model, pairs: Sequence[tuple[str, str]], references: Sequence[str]
+    ) -> dict[str, float]:
+        limits, tokens = both(self.setting.data.max_length), self.setting.batch_tokens
+        texts = forced_texts(model, self.tokenizers, pairs, max_length=limits, tokens=tokens)
+        return {f"teacher_forced.{metric.name}": metric.score(texts, references).value for metric in self.metrics}
 
 
 def build_model(model: Callable[..., Any], tokenizers: Tokenizers) -> Model:
@@ -133,6 +166,7 @@ class _Files:
             part=self._part(part),
             valid_share=self.share,
             max_length=self.data.max_length,
+            too_long=self.data.too_long,
             errors=self.data.errors,
         )
 
