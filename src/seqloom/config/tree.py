@@ -58,6 +58,11 @@ class Tree:
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Tree:
     """The tree that a YAML file describes.  Raises UsageError for a file that can't be read as one."""
+    return read_text(text_of(path), overrides, name=str(path), directory=path.parent)
+
+
+def text_of(path: Path) -> str:
+    """The text of a configuration file.  Raises UsageError for a file that can't be read or is no text."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -66,11 +71,10 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Tree:
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path}: this file is larger than a configuration may be, which is 1 MiB")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{path}:{line}: this line is not UTF-8; save the file as UTF-8") from error
-    return read_text(text, overrides, name=str(path), directory=path.parent)
 
 
 def read_text(text: str, overrides: Sequence[str] = (), *, name: str = "text", directory: Path | None = None) -> Tree:
@@ -87,29 +91,38 @@ def read_text(text: str, overrides: Sequence[str] = (), *, name: str = "text", d
     return tree
 
 
-def dump(value: Mapping[str, Any]) -> str:
-    """YAML text that reads back as `value`; lists of plain values are written on one line."""
+def dump(value: Mapping[str, Any], *, comments: Mapping[Place, str] | None = None) -> str:
+    """YAML text that reads back as `value`; lists of plain values are written on one line.
+
+    `comments` stand behind the values, or the keys, at their places.
+    """
     from io import StringIO
 
     from ruamel.yaml import YAML
 
     yaml, stream = YAML(), StringIO()
     yaml.width = 2**20  # never fold a line
-    yaml.dump(_laid_out(value), stream)
+    yaml.dump(_laid_out(value, comments or {}, ()), stream)
     return stream.getvalue()
 
 
-def _laid_out(value: Any) -> Any:
-    from ruamel.yaml.comments import CommentedSeq
+def _laid_out(value: Any, comments: Mapping[Place, str], place: Place) -> Any:
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     if isinstance(value, Mapping):
-        return {_laid_out(key): _laid_out(item) for key, item in value.items()}
+        parts = CommentedMap()
+        for key, item in value.items():
+            name = _laid_out(key, {}, ())
+            parts[name] = _laid_out(item, comments, (*place, key))
+            if (*place, key) in comments:
+                parts.yaml_add_eol_comment(comments[*place, key], name, column=0)
+        return parts
     if isinstance(value, str) and not value.isprintable():
         return DoubleQuotedScalarString(value)  # the other styles fold unusual line ends
     if not isinstance(value, list):
         return value
-    items = CommentedSeq(map(_laid_out, value))
+    items = CommentedSeq(_laid_out(item, comments, (*place, index)) for index, item in enumerate(value))
     if not any(isinstance(item, (dict, list)) for item in value):
         items.fa.set_flow_style()
     return items
