@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli import check, demo, evaluate, init, inspect, toy_data, train, translate, vocabulary
+from seqloom.cli import check, convert, demo, evaluate, init, inspect, toy_data, train, translate, vocabulary
 from seqloom.errors import SeqloomError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, init, check, train, translate, evaluate, inspect, vocabulary, toy_data):
+for module in (demo, init, convert, check, train, translate, evaluate, inspect, vocabulary, toy_data):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 

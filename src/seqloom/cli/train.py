@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from seqloom.cli.google_seq2seq import read, with_flags
 
+
+@with_flags
 def command(
-    config: Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)],
+    config: Annotated[
+        Path | None, typer.Argument(help="The YAML file; also one of google/seq2seq's.", show_default=False)
+    ] = None,
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to it, such as train.steps=1000.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="RUN", help="The run directory; by default runs/NAME.")
     ] = None,
+    flags: Mapping[str, Any] = {},  # noqa: B006 - never changed
 ) -> None:
     """Train a model; the same command again goes on where it stopped.
 
     Validation decodes freely and reports BLEU, chrF and exact match beside the loss.  Ctrl-C saves and stops.
     """
     from seqloom.cli.progress import ProgressDisplay
-    from seqloom.config.root import read_config
     from seqloom.runs import train
     from seqloom.train import Interrupted
 
-    directory = output or Path("runs") / config.stem
-    read = read_config(config, changes or ())
-    with ProgressDisplay(read.train.steps, read.train.keep_best) as display:
+    chosen, directory = read(config, changes or (), flags)
+    directory = output or directory
+    with ProgressDisplay(chosen.train.steps, chosen.train.keep_best) as display:
         try:
-            progress = train(read, directory, hooks=[display])
+            progress = train(chosen, directory, hooks=[display])
         except Interrupted as stop:
             raise Interrupted(
                 f"{stop}; everything is saved in {directory}: the same command goes on from there", stop.exit_code - 128
