@@ -17,7 +17,8 @@ FOXES = (
     ["The brown fox jumps over the dog 笑", "The brown fox jumps over the dog 2 笑"],
     ["The quick brown fox jumps over the lazy dog 笑"] * 2,
 )
-ALL = [Rouge(kind=kind, value=value) for kind in get_args(Kind) for value in get_args(Value)]
+KINDS = get_args(Kind)[:3]
+ALL = [Rouge(kind=kind, value=value) for kind in KINDS for value in get_args(Value)]
 WORDS = st.lists(st.sampled_from("abcd"), max_size=9)
 
 
@@ -46,7 +47,7 @@ def test_long_lines_cost_little() -> None:
 
 
 @given(hypothesis=WORDS, reference=WORDS)
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", KINDS)
 def test_f_lies_between_precision_and_recall_which_change_places(
     kind: Any, hypothesis: list[str], reference: list[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_line_without_words_scores_nothing() -> None:
 
 def test_names_are_keys_and_labels_are_for_people() -> None:
     assert [metric.name for metric in ALL] == [f"rouge_{kind}_{value}" for kind in "12l" for value in "fpr"]
+    assert Rouge(kind=1).name == ALL[0].name, "a number will do"
     assert ALL[0].label == "ROUGE-1 F" and ALL[-1].label == "ROUGE-L R"
     assert str(ALL[3].score(*LETTERS)) == ("ROUGE-2 F 80.00 (nrefs:1|case:mixed|tok:none|ngrams:sets|version:seqloom)")
     assert ALL[6].signature(bootstrap=9, seed=2) == (

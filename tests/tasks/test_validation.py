@@ -67,6 +67,17 @@ def test_metrics_that_cannot_be_meant_are_a_sentence(toy: Path, metrics: str, se
         assert ": task.metrics.0.tokenize: expected one of 13a, intl, char, zh, " in str(said.value)
 
 
+def test_a_kind_may_be_a_number_or_a_word(toy: Path) -> None:
+    def change(kind: str) -> str:
+        return f"task={{class: translation, metrics: [{{class: Rouge, kind: {kind}}}]}}"
+
+    tasks = [read_config(toy / "toy.yml", [change(kind)]).make_task() for kind in ("2", "'2'")]
+    assert [task.measures[-1] for task in tasks] == ["rouge_2_f", "rouge_2_f"]
+    with pytest.raises(ConfigError) as said:
+        read_config(toy / "toy.yml", [change("3")])
+    assert str(said.value).endswith(": task.metrics.0.kind: expected one of 1, 2, l, got 3")
+
+
 def test_teacher_forced_numbers_have_their_own_names(toy: Path, tmp_path: Path) -> None:
     plain, model = prepared(toy, tmp_path, TWO)
     forced, _ = prepared(toy, tmp_path, TWO, "task.teacher_forced=true")

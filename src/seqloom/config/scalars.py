@@ -72,7 +72,7 @@ def expected(hint: Any) -> str:
         return expected(get_args(hint)[0])
     if origin is Literal:
         choices = [got(choice) if not isinstance(choice, str) else choice for choice in get_args(hint)]
-        return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
+        return f"one of {', '.join(dict.fromkeys(choices))}" if len(choices) > 1 else choices[0]
     if origin is collections.abc.Callable:
         return with_article(get_args(hint)[1].__name__)
     if origin in (list, tuple) or hint in (list, tuple):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["1", "2", "l"]
+Kind = Literal["1", "2", "l", 1, 2]
 Value = Literal["f", "p", "r"]
 
 
@@ -29,10 +29,10 @@ class Rouge(Metric):
     def __init__(self, *, kind: Kind = "l", value: Value = "f") -> None:
         for name, chosen, choices in (("kind", kind, get_args(Kind)), ("value", value, get_args(Value))):
             if chosen not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {chosen!r}")
-        self.kind, self.which = kind, value
+                raise ValueError(f"{name} must be one of {', '.join(choices[:3])}, got {chosen!r}")
+        self.kind, self.which = str(kind), value
         self.name = f"rouge_{kind}_{value}"
-        self.label = f"ROUGE-{kind.upper()} {value.upper()}"
+        self.label = f"ROUGE-{self.kind.upper()} {value.upper()}"
 
     def statistics(self, hypotheses: Sequence[str], references: Sequence[str]) -> NDArray[np.float64]:
         """The score of each line from 0 to 1, and 1 for its having been asked, [lines, 2]."""
