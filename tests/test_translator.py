@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from seqloom import translate
 from seqloom.attention import AdditiveAttention
 from seqloom.decoders import RNNDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.errors import UsageError
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.search import SearchOptions
@@ -41,15 +44,17 @@ TOKENIZERS = {
 }
 
 
-def translator(tokenizers: Tokenizers = TOKENIZERS["characters"], *, recurrent: bool = False) -> Translator:
+def translator(
+    tokenizers: Tokenizers = TOKENIZERS["characters"], *, recurrent: bool = False, attention: bool = True
+) -> Translator:
     """A model that has learnt nothing, and so says something else of every sentence."""
     torch.manual_seed(0)
     symbols, parts = len(tokenizers.source.vocabulary), {"layers": 1, "heads": 2, "feedforward": 16}
     model = EncoderDecoder(
         VocabularySizes(symbols, symbols, joint=True),
         encoder=partial(RNNEncoder, size=8) if recurrent else partial(TransformerEncoder, **parts),
-        decoder=partial(RNNDecoder, size=8, attention=partial(AdditiveAttention, size=8))
-        if recurrent
+        decoder=partial(RNNDecoder, size=8, attention=partial(AdditiveAttention, size=8) if attention else None)
+        if recurrent or not attention
         else partial(TransformerDecoder, **parts),
         embedding=EmbeddingOptions(size=8),
     )
@@ -213,3 +218,71 @@ def test_translating_leaves_the_model_as_it_was() -> None:
     assert not any(module.training for module in TRANSLATOR.model.modules())
     assert all(torch.equal(value, before[name]) for name, value in TRANSLATOR.model.state_dict().items())
     assert all(parameter.grad is None for parameter in TRANSLATOR.model.parameters())
+
+
+def test_a_trace_is_of_its_own_sentence_and_kept_on_request_only() -> None:
+    assert all(translation.trace is None for translation in TRANSLATOR.translate(LINES))
+    for translation in TRANSLATOR.translate([LINES[2], "", *LINES[:2]], trace=True):
+        if not translation.source:
+            assert translation.trace is None
+            continue
+        assert translation.trace is not None
+        best, *_ = translation.trace.finished()
+        tokens = TRANSLATOR.tokenizers.target.decode(translation.trace.tokens(*best))
+        assert (tokens, translation.trace.steps[best[0]][best[1]].score) == (translation.text, translation.score)
+
+
+# --- Unknown symbols --------------------------------------------------------------------------------------------------
+
+
+def at_a_loss(name: str, *, by: float = 1000.0) -> Translator:
+    """A translator that takes most tokens for unknown."""
+    unsure = translator(TOKENIZERS[name], recurrent=name == "words")
+    with torch.no_grad():
+        unsure.model.get_submodule("decoder.readout").bias[UNK] += by
+    return unsure
+
+
+@pytest.mark.parametrize("name", ["words", "characters", "sentencepiece"])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_an_unknown_symbol_becomes_the_source_token_looked_at_most(name: str, beam_size: int) -> None:
+    options = SearchOptions(beam_size=beam_size, n_best=beam_size, max_length=8)
+    sentences = ["the Žižek sat on a Qat", "Ž", LINES[0]]  # of one token that is unknown there is nothing else to copy
+    unsure, copied = at_a_loss(name, by=30.0), set()
+    shown = unsure.translate(sentences, replace(options, unknown="show"), attention=True)
+    copies = unsure.translate(sentences, replace(options, unknown="copy"))
+    for one, other in zip(shown, copies, strict=True):
+        written = [piece.strip() or piece for piece in unsure.tokenizers.source.written(one.source)]
+        assert [a.score for a in one.alternatives] == pytest.approx([a.score for a in other.alternatives])
+        for before, after in zip(one.alternatives, other.alternatives, strict=True):
+            assert after.attention is None and before.attention is not None
+            looked_at = before.attention.mean((0, 1))[:, : len(written)].argmax(-1)
+            for t, (token, result) in enumerate(zip(before.tokens, after.tokens, strict=True)):
+                assert result == (written[looked_at[t]] if token == SPECIALS[UNK] else token)
+                copied |= {result} if token == SPECIALS[UNK] else set()
+            assert before.text.count("⁇") == before.tokens.count(SPECIALS[UNK])
+            assert "⁇" not in after.text
+            assert after.text.split() == after.tokens or name != "words"
+    assert copied & {"Žižek", "Qat", "Ž"}, "what the tokenizer doesn't know is copied as it was written"
+
+
+def test_the_end_of_the_source_is_never_copied() -> None:
+    unsure = at_a_loss("words")
+    (copy,) = unsure.translate(["Qat"], SearchOptions(beam_size=1, max_length=5, unknown="copy"))
+    assert copy.alternatives[0].tokens and set(copy.alternatives[0].tokens) == {"Qat"}
+
+
+def test_a_dictionary_translates_what_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "words.tsv").write_text("Qat\tqat plant\t0.4\nQat\tkhat\t0.6\n")
+    options = SearchOptions(beam_size=1, max_length=4, unknown="copy", dictionary=tmp_path / "words.tsv")
+    (copy,) = at_a_loss("words").translate(["Qat"], options)
+    assert set(copy.text.split()) == {"khat"} == set(copy.alternatives[0].tokens)
+
+
+def test_copying_needs_attention() -> None:
+    blind = translator(TOKENIZERS["words"], attention=False)
+    with pytest.raises(UsageError) as caught:
+        blind.translate(["cat"], SearchOptions(unknown="copy"))
+    assert str(caught.value) == (
+        "unknown: copy needs attention over the source, and this model has none; choose never or show"
+    )

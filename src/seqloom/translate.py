@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -12,14 +12,19 @@ import torch
 from numpy.typing import NDArray
 
 from seqloom.data.batches import collate_source, cut
+from seqloom.data.dictionary import read_dictionary
+from seqloom.errors import UsageError
 from seqloom.models.base import Model
 from seqloom.search.beam import Hypothesis, SearchOptions, beam_search
 from seqloom.search.rules import Forbid
+from seqloom.search.trace import Recorder, Trace
 from seqloom.tokenizers import Tokenizers
 from seqloom.vocabulary import BOS, UNK
 
 WINDOW = 2000  # sentences sorted by length together; memory stays constant however many there are
 BATCH_TOKENS = 4096  # source tokens, padding included, decoded together
+BATCH_IMAGES = 32  # sources whose length is always the same, as that of images is
+WINDOW_TOKENS = 8_000_000  # of such sources
 CHARACTERS = 32  # the most that a token stands for; what lies beyond the longest source is not even looked at
 
 
@@ -41,6 +46,9 @@ class Translation:
     source_tokens: list[str]
     alternatives: list[Alternative]
     truncated: bool = False  # only the beginning of the source was used
+    trace: Trace | None = field(
+        default=None, repr=False
+    )  # of the search; its tokens are ids of the target's vocabulary
 
     @property
     def text(self) -> str:
@@ -65,6 +73,20 @@ class Translation:
         }
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be found out about every sentence of a call."""
+
+    options: SearchOptions
+    attention: bool
+    trace: bool
+    dictionary: Mapping[str, str]
+
+    @property
+    def copies(self) -> bool:
+        return self.options.unknown == "copy"
+
+
 class Translator:
     """A trained model with its tokenizers."""
 
@@ -74,21 +96,37 @@ class Translator:
         self.model, self.tokenizers, self.options, self.device = model.to(device), tokenizers, options, device
 
     def translate(
-        self, sentences: Sequence[str], options: SearchOptions | None = None, *, attention: bool = False
+        self,
+        sentences: Sequence[str],
+        options: SearchOptions | None = None,
+        *,
+        attention: bool = False,
+        trace: bool = False,
     ) -> list[Translation]:
-        """Translate each sentence, whatever the others are; `attention` keeps what was looked at."""
-        return list(self.stream(sentences, options, attention=attention))
+        """Translate each sentence, whatever the others are; on request keep `attention`, and a `trace` of the search.
+
+        Raises DataError for a faulty dictionary, and UsageError if `unknown: copy` meets a model without attention.
+        """
+        return list(self.stream(sentences, options, attention=attention, trace=trace))
 
     def stream(
-        self, sentences: Iterable[str], options: SearchOptions | None = None, *, attention: bool = False
+        self,
+        sentences: Iterable[str],
+        options: SearchOptions | None = None,
+        *,
+        attention: bool = False,
+        trace: bool = False,
     ) -> Iterator[Translation]:
         """The same for any number of sentences, in constant memory and in their order."""
         remaining, options = iter(sentences), options or self.options
-        while window := list(islice(remaining, WINDOW)):
-            yield from self._window(window, options, attention)
+        asked = _Asked(options, attention, trace, read_dictionary(options.dictionary) if options.dictionary else {})
+        length = self.tokenizers.source.length
+        size = min(WINDOW, max(1, WINDOW_TOKENS // length)) if length else WINDOW
+        while window := list(islice(remaining, size)):
+            yield from self._window(window, asked)
 
-    def _window(self, sentences: list[str], options: SearchOptions, attention: bool) -> list[Translation]:
-        limit = options.max_source_length
+    def _window(self, sentences: list[str], asked: _Asked) -> list[Translation]:
+        limit = self.tokenizers.source.length or asked.options.max_source_length
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
             Translation(sentence, [], [], truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
@@ -99,24 +137,54 @@ class Translator:
         order = order[[len(sources[i]) > 0 for i in order]]
         if not len(order):
             return results
-        lengths = np.array([len(sources[i]) + 1 for i in order])
+        length = self.tokenizers.source.length
+        lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
         for rows in np.split(order, cut(lengths, BATCH_TOKENS)[1:-1]):
-            for i, hypotheses in zip(rows, self._search([sources[i] for i in rows], options, attention), strict=True):
-                results[i] = self._translation(results[i], sources[i], hypotheses)
+            rankings, recorder = self._search([sources[i] for i in rows], asked)
+            for row, (i, hypotheses) in enumerate(zip(rows, rankings, strict=True)):
+                result = replace(results[i], trace=recorder.trace(row) if recorder else None)
+                results[i] = self._translation(result, sources[i], hypotheses, asked)
         return results
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]], options: SearchOptions, attention: bool) -> list[list[Hypothesis]]:
+    def _search(self, sources: list[list[int]], asked: _Asked) -> tuple[list[list[Hypothesis]], Recorder | None]:
         encoded = self.model.encode(collate_source(sources).to(self.device))
-        rules = [Forbid([BOS, UNK])]
-        return beam_search(self.model.decoder, encoded, options, rules=rules, attention=attention)
+        rules = [Forbid([BOS, UNK] if asked.options.unknown == "never" else [BOS])]
+        attention, recorder = asked.attention or asked.copies, Recorder() if asked.trace else None
+        decoder = self.model.decoder
+        found = beam_search(decoder, encoded, asked.options, rules=rules, attention=attention, recorder=recorder)
+        return found, recorder
 
-    def _translation(self, before: Translation, source: list[int], hypotheses: list[Hypothesis]) -> Translation:
-        tokens = self.tokenizers.source.tokens(source)
-        alternatives = [self._alternative(hypothesis, len(source) + 1) for hypothesis in hypotheses]
-        return Translation(before.source, tokens, alternatives, before.truncated)
+    def _translation(
+        self, before: Translation, source: list[int], hypotheses: list[Hypothesis], asked: _Asked
+    ) -> Translation:
+        written = self._written(before.source, len(source), asked) if asked.copies else []
+        tokens = self.model.labels(self.tokenizers.source.tokens(source))
+        alternatives = [self._alternative(hypothesis, len(tokens), written, asked) for hypothesis in hypotheses]
+        return replace(before, source_tokens=tokens, alternatives=alternatives)
 
-    def _alternative(self, hypothesis: Hypothesis, source_length: int) -> Alternative:
-        target, weights = self.tokenizers.target, hypothesis.attention
-        shown = None if weights is None else weights[..., :source_length].float().cpu().numpy()
-        return Alternative(target.decode(hypothesis.tokens), hypothesis.score, target.tokens(hypothesis.tokens), shown)
+    def _written(self, sentence: str, length: int, asked: _Asked) -> list[str]:
+        """What each source position may be copied as, [S]."""
+        if self.tokenizers.source.of_files:
+            raise UsageError("unknown: copy needs a source of text, and this one is of files; choose never or show")
+        pieces = self.tokenizers.source.written(sentence[: asked.options.max_source_length * CHARACTERS])[:length]
+        words = [piece.strip() or piece for piece in pieces]  # a blank may be a token
+        return self.model.labels([asked.dictionary.get(word, word) for word in words])
+
+    def _alternative(self, found: Hypothesis, source_length: int, written: list[str], asked: _Asked) -> Alternative:
+        target, weights = self.tokenizers.target, found.attention
+        shown = None if weights is None else weights[..., : source_length + 1].float().cpu().numpy()
+        text, tokens = target.decode(found.tokens), target.tokens(found.tokens)
+        if asked.copies:
+            copies = _copies(found.tokens, shown, written)
+            text = target.filled(found.tokens, list(copies.values()))
+            tokens = [copies.get(t, token) for t, token in enumerate(tokens)]
+        return Alternative(text, found.score, tokens, shown if asked.attention else None)
+
+
+def _copies(tokens: list[int], attention: NDArray[np.float32] | None, written: list[str]) -> dict[int, str]:
+    """What stands in the place of each unknown token, by its position; the weights are [L, H, T + 1, S + 1]."""
+    if attention is None:
+        raise UsageError("unknown: copy needs attention over the source, and this model has none; choose never or show")
+    looked_at = attention.mean((0, 1))[:, :-1].argmax(-1)  # [T + 1], never the end sign
+    return {t: written[looked_at[t]] for t, token in enumerate(tokens) if token == UNK}
