@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -18,6 +19,12 @@ BeamSize = Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypothe
 NBest = Annotated[int | None, typer.Option("--n-best", help="Give so many translations of each line.")]
 LengthPenalty = Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")]
 MaxLength = Annotated[int | None, typer.Option("--max-length", help="The most tokens of a translation.")]
+Unknown = Annotated[
+    str | None, typer.Option("--unknown", help="Unknown words: never, show as ⁇, or copy from the source.")
+]
+Dictionary = Annotated[
+    Path | None, typer.Option("--dictionary", help="Lines SOURCE<TAB>TARGET[<TAB>P], to translate what is copied.")
+]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")]
 
@@ -40,8 +47,19 @@ def search(
     n_best: int | None = None,
     length_penalty: float | None = None,
     max_length: int | None = None,
+    unknown: str | None = None,
+    dictionary: Path | None = None,
 ) -> SearchOptions:
     """The run's search options with the user's changes; UsageError for values that can't be meant."""
-    asked = {"beam_size": beam_size, "n_best": n_best, "length_penalty": length_penalty, "max_length": max_length}
-    changes = {name: value for name, value in asked.items() if value is not None}
+    asked = {
+        "beam_size": beam_size,
+        "n_best": n_best,
+        "length_penalty": length_penalty,
+        "max_length": max_length,
+        "unknown": unknown,
+        "dictionary": dictionary,
+    }
+    changes: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    if unknown in ("never", "show"):
+        changes.setdefault("dictionary", None)  # the run's own would have no use
     return checked(partial(replace, base), **changes)

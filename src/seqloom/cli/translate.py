@@ -18,6 +18,8 @@ def command(
     n_best: options.NBest = None,
     length_penalty: options.LengthPenalty = None,
     max_length: options.MaxLength = None,
+    unknown: options.Unknown = None,
+    dictionary: options.Dictionary = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
@@ -38,6 +40,8 @@ def command(
         n_best=n_best,
         length_penalty=length_penalty,
         max_length=max_length,
+        unknown=unknown or ("copy" if dictionary else None),
+        dictionary=dictionary,
     )
     for number, translation in enumerate(translator.stream(input_lines(input), chosen)):
         if translation.truncated:

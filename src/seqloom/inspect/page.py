@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from seqloom.inspect.attention import AttentionView, Kind
+from seqloom.inspect.document import document, inert
+from seqloom.inspect.document import packaged as _packaged
 from seqloom.inspect.labels import visible, visible_line
 from seqloom.inspect.picture import svg
 
@@ -33,24 +32,8 @@ def page(views: Sequence[AttentionView], *, kind: Kind = "source", title: str = 
     """
     if not views:
         raise ValueError("there is no attention to show")
-    script, style = _packaged("page.js"), _packaged("page.css")
     heading = visible_line(title or views[0].title) or "Attention"
-    policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(heading)}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
+    body = f"""<main>
 <header>
 <h1 dir="auto">{escape(heading)}</h1>
 <p class="faint">{_EXPLANATIONS[kind]}</p>
@@ -80,11 +63,8 @@ def page(views: Sequence[AttentionView], *, kind: Kind = "source", title: str = 
 <section id="all"><h2>All heads</h2></section>
 </div>
 </main>
-<script type="application/json" id="data">{_inert(_data(views, kind))}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
+<script type="application/json" id="data">{inert(_data(views, kind))}</script>"""
+    return document(heading, body, script=_packaged("page.js"), style=_packaged("base.css") + _packaged("page.css"))
 
 
 def _data(views: Sequence[AttentionView], kind: Kind) -> dict[str, Any]:
@@ -109,19 +89,3 @@ def _packed(view: AttentionView) -> str:
     """The weights [L, H, T, S] in steps of 1/65535, little-endian 16-bit numbers in base64: a third of JSON."""
     steps = np.clip(np.asarray(view.weights, dtype=np.float64), 0, 1) * 65535
     return base64.b64encode(steps.round().astype("<u2").tobytes()).decode("ascii")
-
-
-def _inert(value: dict[str, Any]) -> str:
-    """JSON in which no character means anything to an HTML parser."""
-    text = json.dumps(value, separators=(",", ":"))  # ASCII only
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _packaged(name: str) -> str:
-    return resources.files("seqloom.inspect").joinpath(name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

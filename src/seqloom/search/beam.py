@@ -48,6 +48,8 @@ class SearchOptions:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if self.n_best > self.beam_size:
             raise ValueError(f"n_best can't exceed beam_size, got n_best {self.n_best} and beam_size {self.beam_size}")
+        if self.unknown not in ("never", "show", "copy"):
+            raise ValueError(f"unknown must be never, show or copy, got {self.unknown!r}")
         if self.dictionary is not None and self.unknown != "copy":
             raise ValueError(f"a dictionary is for unknown: copy, got unknown: {self.unknown}")
 

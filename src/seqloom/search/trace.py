@@ -42,6 +42,10 @@ class Trace:
         ]
         return sorted(ended, key=lambda place: -self.steps[place[0]][place[1]].score)
 
+    def best(self) -> frozenset[tuple[int, int]]:
+        """Step and place of all that led to the best finished hypothesis; nothing if there is none."""
+        return frozenset(place for end in self.finished()[:1] for place in self.path(*end))
+
     def path(self, step: int, place: int) -> Iterator[tuple[int, int]]:
         """Step and place of each candidate that led there, the last first."""
         parent: int | None = place
