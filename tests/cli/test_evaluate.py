@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from seqloom.metrics import Chrf
+
 
 @pytest.fixture
 def files(toy: Path) -> list[Any]:
@@ -48,12 +50,37 @@ def test_what_is_scored_is_what_translate_gives(seqloom: Any, trained: Path, toy
     assert json.loads(out)["exact"]["value"] == pytest.approx(100 * right / len(pairs))
 
 
+def test_rouge_and_multi_bleu_on_request(seqloom: Any, trained: Path, files: list[Any]) -> None:
+    asked = ["--rouge", "--tokenize", "none", "--smooth", "none", "--bootstrap", "0"]
+    lines = seqloom("evaluate", trained, *files, *asked).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["BLEU", "chrF2", "exact", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    assert "|tok:none|smooth:none|" in lines[0]
+
+
+def test_references_in_pieces_are_put_together(seqloom: Any, toy: Path, tmp_path: Path) -> None:
+    """So that a reference is the same whether it was cut into pieces or not, and scores are those of words."""
+    for name, lines in (("pieces", "a@@ b c@@ d\nb a@@ b\n"), ("words", "ab cd\nb ab\n")):
+        (seqloom.folder / name).write_text(lines)
+    run, data = tmp_path / "run", "{source: pieces, target: pieces}"
+    changes = [f"data={{train: {data}, valid: {data}}}", "tokenizer={class: Words, segmentation: bpe}"]
+    assert seqloom("train", toy / "toy.yml", "-o", run, *changes, "train.steps=30").code == 0
+    cut, whole = (
+        seqloom("evaluate", run, "--source", "pieces", "--reference", name, "--bootstrap", "0", "-o", "out").out
+        for name in ("pieces", "words")
+    )
+    written = (seqloom.folder / "out").read_text().splitlines()
+    assert "ab" in written[0] and "@@" not in "".join(written)
+    assert f"\nchrF2 {Chrf().score(written, ['ab cd', 'b ab']).value:.2f} " in cut
+    assert cut == whole
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         (["--bootstrap", "1"], "--bootstrap must be 0 (no interval) or at least 2 resamples, got 1"),
         (["--bootstrap", "-3"], "--bootstrap must be 0 (no interval) or at least 2 resamples, got -3"),
         (["--beam-size", "0"], "beam_size must be at least 1, got 0"),
+        (["--smooth", "much"], "smooth must be one of exp, floor, add-k, none, got 'much'"),
         (
             ["--tokenize", "moses"],
             "tokenize must be one of 13a, intl, char, zh, ja-mecab, ko-mecab, none, got 'moses'",

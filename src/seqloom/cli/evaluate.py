@@ -21,21 +21,34 @@ def command(
     max_length: options.MaxLength = None,
     tokenize: Annotated[str, typer.Option("--tokenize", help="sacreBLEU's tokenization.")] = "13a",
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case in BLEU.")] = False,
+    smooth: Annotated[
+        str, typer.Option("--smooth", help="BLEU's smoothing; with none for both, as multi-bleu.")
+    ] = "exp",
+    rouge: Annotated[bool, typer.Option("--rouge", help="Measure ROUGE-1, ROUGE-2 and ROUGE-L, too.")] = False,
     bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
-    """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval."""
+    """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
+
+    Where the run puts pieces of words together again, the references are put together, too.
+    """
     import json as json_
 
     from seqloom.cli.lines import parallel_lines
-    from seqloom.metrics import Bleu, Chrf, ExactMatch
+    from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric, Rouge
     from seqloom.runs import load
 
     if bootstrap < 0 or bootstrap == 1:
         raise UsageError(f"--bootstrap must be 0 (no interval) or at least 2 resamples, got {bootstrap}")
-    metrics = [options.checked(Bleu, tokenize=tokenize, lowercase=lowercase), Chrf(), ExactMatch()]
+    bleu = options.checked(Bleu, tokenize=tokenize, lowercase=lowercase, smooth=smooth)
+    metrics: list[Metric] = [
+        bleu,
+        Chrf(),
+        ExactMatch(),
+        *([Rouge(kind=kind) for kind in ("1", "2", "l")] if rouge else []),
+    ]
     sources, references = parallel_lines(source, reference)
     translator = load(run, checkpoint=checkpoint, device=device)
     chosen = options.search(
@@ -44,6 +57,7 @@ def command(
     hypotheses = [translation.text for translation in translator.stream(sources, chosen)]
     if output:
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
+    references = [translator.tokenizers.target.restore(line) for line in references]
     scores = [metric.score(hypotheses, references, bootstrap=bootstrap) for metric in metrics]
     if json:
         named = {metric.name: score.as_dict() for metric, score in zip(metrics, scores, strict=True)}
