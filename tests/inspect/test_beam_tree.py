@@ -28,14 +28,7 @@ from seqloom.inspect.labels import visible
 from seqloom.search import Candidate, Trace
 from seqloom.search.trace import Fate
 
-HOSTILE = ["</script><script>pwned=1</script>", '"><svg onload=window.pwned=1>', "&lt;", "\x00", "\u202e", "שלום"]
-    "</script><script>window.pwned=1</script>",
-    '"><svg onload=window.pwned=1>',
-    "&lt;",
-    "\x00",
-    "\u202e",
-    "שלום",
-]
+HOSTILE = ["</script><script>window.pwned=1</script>", '"><svg onload=pwned()>', "&lt;", "\x00", "\u202e", "שלום"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
