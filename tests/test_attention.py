@@ -11,9 +11,17 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from seqloom.attention import AdditiveAttention, Attention, DotAttention, MultiHeadAttention
-from seqloom.structures import Encoded, Memory
+from seqloom.structures import Encoded, Memory, Widths
 
 N, T, S, QUERY, MEMORY = 3, 4, 6, 8, 10
+
+
+def of(width: int) -> Widths:
+    """Everything is as wide as this."""
+    return Widths(width, width, width)
+
+
+WIDE, SAME = of(MEMORY), of(QUERY)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -43,29 +51,43 @@ def softmax(scores: np.ndarray, mask: Tensor) -> np.ndarray:
     return weights / weights.sum(-1, keepdims=True)
 
 
+def bias(linear: nn.Linear) -> np.ndarray | float:
+    return 0.0 if linear.bias is None else array(linear.bias)
+
+
 def additive(attention: AdditiveAttention, q: np.ndarray, k: np.ndarray) -> np.ndarray:
     W, b, U, v = map(
         array, (attention.query.weight, attention.query.bias, attention.key.weight, attention.score.weight)
     )
-    return np.tanh((q @ W.T + b)[:, :, None] + (k @ U.T)[:, None]) @ v[0]
+    return np.tanh((q @ W.T + b)[:, :, None] + (k @ U.T + bias(attention.key))[:, None]) @ v[0]
 
 
 def projected(attention: DotAttention, q: np.ndarray, k: np.ndarray) -> np.ndarray:
     assert isinstance(attention.query, nn.Linear) and isinstance(attention.key, nn.Linear)
     W, b, U = map(array, (attention.query.weight, attention.query.bias, attention.key.weight))
-    return np.einsum("ntd,nsd->nts", q @ W.T + b, k @ U.T)
+    return np.einsum("ntd,nsd->nts", q @ W.T + b, k @ U.T + bias(attention.key))
 
 
 @pytest.mark.parametrize(
     ("attention", "score"),
     [
-        (AdditiveAttention(QUERY, MEMORY, size=5), additive),
-        (DotAttention(QUERY, QUERY), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k)),
-        (DotAttention(QUERY, QUERY, scaled=True), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k) / np.sqrt(QUERY)),
-        (DotAttention(QUERY, MEMORY, size=5), projected),
-        (DotAttention(QUERY, MEMORY, size=5, scaled=True), lambda *given: projected(*given) / np.sqrt(5)),
+        (AdditiveAttention(QUERY, WIDE, size=5), additive),
+        (AdditiveAttention(QUERY, WIDE, size=5, key_bias=True), additive),
+        (DotAttention(QUERY, SAME), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k)),
+        (DotAttention(QUERY, SAME, scaled=True), lambda _, q, k: np.einsum("ntd,nsd->nts", q, k) / np.sqrt(QUERY)),
+        (DotAttention(QUERY, WIDE, size=5), projected),
+        (DotAttention(QUERY, WIDE, size=5, key_bias=True), projected),
+        (DotAttention(QUERY, WIDE, size=5, scaled=True), lambda *given: projected(*given) / np.sqrt(5)),
     ],
-    ids=["additive", "dot", "scaled dot", "projected dot", "scaled projected dot"],
+    ids=[
+        "additive",
+        "additive, key bias",
+        "dot",
+        "scaled dot",
+        "projected dot",
+        "projected dot, key bias",
+        "scaled projected dot",
+    ],
 )
 def test_one_headed_attention_is_its_formula(attention: Attention, score: Callable[..., np.ndarray]) -> None:
     source, query = sources(attention.output_size), random(N, T, QUERY, seed=3)
@@ -79,7 +101,7 @@ def test_one_headed_attention_is_its_formula(attention: Attention, score: Callab
 @pytest.mark.parametrize("size", [None, 12])
 @pytest.mark.parametrize("shared", [False, True])
 def test_multi_head_attention_is_its_formula(size: int | None, shared: bool) -> None:
-    attention = randomized(MultiHeadAttention(QUERY, MEMORY, size=size, heads=2))
+    attention = randomized(MultiHeadAttention(QUERY, WIDE, size=size, heads=2))
     source, query = sources(shared=shared), random(N, T, QUERY, seed=3)
     D = (size or QUERY) // 2
 
@@ -105,7 +127,7 @@ def test_multi_head_attention_is_its_formula(size: int | None, shared: bool) -> 
 def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) -> None:
     """Outputs, weights, and the gradients of inputs and of every parameter."""
     size, length = 12, 5
-    ours = randomized(MultiHeadAttention(size, size if causal else MEMORY, heads=3))
+    ours = randomized(MultiHeadAttention(size, of(size if causal else MEMORY), heads=3))
     width = size if causal else MEMORY
     theirs = nn.MultiheadAttention(size, 3, kdim=width, vdim=width, batch_first=True, dtype=torch.float64)
     names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
@@ -157,7 +179,7 @@ def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) ->
 @pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1), (2, 3), (3, 2), (1, 4), (5,)])
 @pytest.mark.parametrize("weights", [False, True])
 def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tuple[int, ...], weights: bool) -> None:
-    attention, x = randomized(MultiHeadAttention(8, 8, heads=2)), random(N, 5, 8)
+    attention, x = randomized(MultiHeadAttention(8, of(8), heads=2)), random(N, 5, 8)
     whole, shares = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
     assert shares is not None and shares.triu(1).abs().max() == 0
     memory, pieces = Memory(*attention.key_values(x[:, :0])), []
@@ -169,7 +191,7 @@ def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tu
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -> None:
-    attention, grads = randomized(MultiHeadAttention(8, 8, heads=2)), []
+    attention, grads = randomized(MultiHeadAttention(8, of(8), heads=2)), []
     for weights in (False, True):
         x = random(N, 5, 8).requires_grad_()
         attention.zero_grad()
@@ -181,7 +203,7 @@ def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -
 
 
 def test_under_bf16_autocast_the_result_stays_near() -> None:
-    attention = MultiHeadAttention(8, 8, heads=2)
+    attention = MultiHeadAttention(8, of(8), heads=2)
     x = random(N, 5, 8).float()
     wanted, _ = attention(x, Memory(*attention.key_values(x)), causal=True)
     with torch.autocast("cpu", torch.bfloat16):
@@ -195,12 +217,15 @@ def test_under_bf16_autocast_the_result_stays_near() -> None:
     ("build", "sentence"),
     [
         (
-            lambda: DotAttention(8, 10),
+            lambda: DotAttention(8, of(10)),
             "a dot product needs query and memory of one width, got 8 and 10; give size: to project both",
         ),
-        (lambda: MultiHeadAttention(8, 8, heads=3), "size must be a multiple of heads, got size 8 and 3 heads"),
-        (lambda: MultiHeadAttention(8, 8, size=9, heads=2), "size must be a multiple of heads, got size 9 and 2 heads"),
-        (lambda: MultiHeadAttention(8, 8, heads=0), "size must be a multiple of heads, got size 8 and 0 heads"),
+        (lambda: MultiHeadAttention(8, of(8), heads=3), "size must be a multiple of heads, got size 8 and 3 heads"),
+        (
+            lambda: MultiHeadAttention(8, of(8), size=9, heads=2),
+            "size must be a multiple of heads, got size 9 and 2 heads",
+        ),
+        (lambda: MultiHeadAttention(8, of(8), heads=0), "size must be a multiple of heads, got size 8 and 0 heads"),
     ],
 )
 def test_widths_that_do_not_fit_are_refused(build: Callable[[], Attention], sentence: str) -> None:

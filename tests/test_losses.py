@@ -107,7 +107,7 @@ def recurrent() -> EncoderDecoder:
     return EncoderDecoder(
         VocabularySizes(SYMBOLS, SYMBOLS, joint=False),
         encoder=lambda embedding: RNNEncoder(embedding, size=8),
-        decoder=lambda embedding, memory_size: RNNDecoder(embedding, memory_size, size=8),
+        decoder=lambda embedding, widths: RNNDecoder(embedding, widths, size=8),
         embedding=EmbeddingOptions(size=8),
     )
 
@@ -117,7 +117,7 @@ def transformer() -> EncoderDecoder:
     return EncoderDecoder(
         VocabularySizes(SYMBOLS, SYMBOLS, joint=True),
         encoder=lambda embedding: TransformerEncoder(embedding, **options),
-        decoder=lambda embedding, memory_size: TransformerDecoder(embedding, memory_size, **options),
+        decoder=lambda embedding, widths: TransformerDecoder(embedding, widths, **options),
         embedding=EmbeddingOptions(size=8, tie="all"),
     )
 

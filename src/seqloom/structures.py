@@ -58,11 +58,20 @@ class Batch(Rows):
 
 
 @dataclass(frozen=True)
+class Widths:
+    """How wide the parts of an `Encoded` are."""
+
+    keys: int
+    values: int
+    summary: int
+
+
+@dataclass(frozen=True)
 class Encoded(Rows):
     """What an encoder says about its source."""
 
-    keys: Tensor  # [B, S, D] what attention compares a query with
-    values: Tensor  # [B, S, D] what attention averages, often the same tensor
+    keys: Tensor  # [B, S, K] what attention compares a query with
+    values: Tensor  # [B, S, V] what attention averages, often the same tensor
     mask: Tensor  # [B, S] True at real tokens
     summary: Tensor  # [B, D] one vector for the whole sentence
     attention: Tensor | None = None  # [B, L, H, S, S] self-attention, on request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,41 +12,75 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqloom.attention import Attention
+from seqloom.attention import AdditiveAttention, Attention
 from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder
+from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.recurrent import GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell
 from seqloom.registry import known
-from seqloom.structures import Encoded, Sequences
+from seqloom.structures import Encoded, Sequences, Widths
 
 Options = dict[str, Any]
 SYMBOLS = 6  # few enough that a search can try them all
-EMBEDDING, MEMORY, QUERY = 12, 10, 8  # widths that differ, so that no two can be confused
+EMBEDDING, QUERY = 12, 8  # widths that differ, so that no two can be confused
+WIDTHS = Widths(keys=10, values=9, summary=7)
+ONE_WIDTH = Widths(keys=10, values=10, summary=7)  # for what can't tell keys from values
+ADDITIVE = partial(AdditiveAttention, size=8)
 
 # What a constructor is given where it has a parameter of this name.  An `attention` is each in turn, and none.
 SMALL: Options = {"size": QUERY, "layers": 2, "heads": 2, "feedforward": 20, "dropout": 0.1}
 
 # Which variants of a class are tested.  A class that isn't listed here is tested once, as SMALL makes it; one that
 # needs something unusual says so here.
-# `memory_size` and `tied` say what a class is built on, and are no options of its own.
+# `widths` and `tied` say what a class is built on, and are no options of its own.  An `attention` here is the only one.
 VARIANTS: dict[str, dict[str, Options]] = {
     "DotAttention": {
         "projected": {},
-        "plain": {"size": None, "memory_size": QUERY},
-        "scaled": {"size": None, "scaled": True, "memory_size": QUERY},
+        "plain": {"size": None, "widths": replace(WIDTHS, keys=QUERY)},
+        "scaled": {"size": None, "scaled": True, "widths": replace(WIDTHS, keys=QUERY)},
     },
+    "AdditiveAttention": {"": {}, "with-bias": {"key_bias": True}},
+    "MultiHeadAttention": {"": {"widths": ONE_WIDTH}},
     "RNNEncoder": {
         "gru": {"layers": 1},
         "gru-2": {},
-        "lstm-2": {"cell": "lstm"},
-        "lstm-forwards": {"cell": "lstm", "layers": 1, "bidirectional": False},
+        "lstm-2": {"cell": LSTMCell},
+        "lstm-forwards": {"cell": LSTMCell, "layers": 1, "bidirectional": False},
         "gru-2-forwards": {"bidirectional": False},
+        "lstm-2-whole-state": {"cell": LSTMCell, "summary": "all"},
+        "gru-2-meeting-at-the-top": {"meet": "top", "summary": "all", "uniform": 0.1},
+        "rnn-2-output-dropout": {"cell": RNNCell, "output_dropout": 0.1},
+        "gru-3-dense-mean": {"meet": "top", "residual": "mean", "dense": True, "layers": 3},
+        "gru-3-concat": {"meet": "top", "residual": "concat", "layers": 3},
     },
-    "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": "lstm"}},
+    "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": LSTMCell}},
+    "InputFeedingDecoder": {
+        "gru": {"layers": 1, "cell": partial(GRUCell, reset="before", gate_bias=1.0)},
+        "lstm-2-features": {"cell": LSTMCell, "feed": "features", "bridge": ZeroBridge, "attention": ADDITIVE},
+        "norm-lstm-2-add": {"cell": LayerNormLSTMCell, "residual": "add", "attention": ADDITIVE},
+        "gru-2-concat": {"residual": "concat", "dense": True, "attention": ADDITIVE},
+        "rnn-2-mean": {"cell": RNNCell, "residual": "mean", "attention": None},
+        "gru-2-of-keys": {"bridge": partial(DenseBridge, of="keys", activation="tanh"), "attention": None},
+        "gru-2-pass": {"bridge": PassThroughBridge, "widths": replace(WIDTHS, summary=2 * QUERY), "attention": None},
+    },
+    "PoolingEncoder": {
+        "average": {"pool_size": 3, "max_positions": 4},
+        "average-of-all": {"pool_size": 11, "positions": "add"},
+        "max": {"pooling": "max", "pool_size": 2, "positions": "none"},
+    },
+    "ConvolutionalEncoder": {
+        "multiply": {"key_size": 10, "key_layers": 3, "value_size": 9, "value_layers": 2, "max_positions": 4},
+        "add": {"key_size": 10, "key_layers": 1, "key_kernel": 4, "value_layers": 3, "value_kernel": 1}
+        | {"value_size": 9, "positions": "add"},
+    },
     "TransformerEncoder": {"pre": {"norm": "pre"}, "post": {"norm": "post"}},
-    "TransformerDecoder": {"pre": {"norm": "pre"}, "post": {"norm": "post", "tied": True}},
+    "TransformerDecoder": {
+        "pre": {"norm": "pre", "widths": ONE_WIDTH},
+        "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
+    },
 }
-WITHOUT_ATTENTION = {"RNNEncoder"}  # they have none to show
+WITHOUT_ATTENTION = {"RNNEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
 
 
 @dataclass(frozen=True)
@@ -56,7 +90,7 @@ class Case:
     name: str
     cls: type[nn.Module]
     options: Options
-    memory_size: int = MEMORY
+    widths: Widths = WIDTHS
     tied: bool = False
 
     @property
@@ -68,7 +102,7 @@ class Case:
         """The module in float64, so that what differs by rounding alone differs by nothing to speak of."""
         torch.manual_seed(0)
         built = {"embedding": Embedding(SYMBOLS, EMBEDDING, tied=self.tied)}
-        built |= {"memory_size": self.memory_size, "query_size": QUERY}
+        built |= {"widths": self.widths, "query_size": QUERY}
         module = self.cls(**{name: built[name] for name in self.cls.given}, **self.options)  # type: ignore[index]
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.5)
@@ -86,19 +120,21 @@ def cases(base: type[nn.Module]) -> Iterator[Case]:
             plain = Case(
                 "-".join(filter(None, (cls.__name__, name))),
                 cls,
-                {key: value for key, value in options.items() if key in accepted and key != "memory_size"},
-                options.get("memory_size", MEMORY),
+                {key: value for key, value in options.items() if key in accepted and key != "widths"},
+                options.get("widths", WIDTHS),
                 options.get("tied", False),
             )
-            yield from _with_each_attention(plain) if "attention" in accepted else [plain]
+            crossed = "attention" in accepted and "attention" not in extra
+            yield from _with_each_attention(plain) if crossed else [plain]
 
 
 def _with_each_attention(case: Case) -> Iterator[Case]:
-    yield Case(f"{case.name}-without-attention", case.cls, case.options | {"attention": None}, case.memory_size)
+    yield Case(f"{case.name}-without-attention", case.cls, case.options | {"attention": None}, case.widths)
     for attention in cases(Attention):
         factory = partial(attention.cls, **attention.options)
         options = case.options | {"attention": factory}
-        yield Case(f"{case.name}-{attention.name}", case.cls, options, attention.memory_size, case.tied)
+        widths = replace(attention.widths, summary=case.widths.summary)
+        yield Case(f"{case.name}-{attention.name}", case.cls, options, widths, case.tied)
 
 
 def fixture_of(base: type[nn.Module]) -> Any:
@@ -128,13 +164,13 @@ def attention(attention_case: Case) -> nn.Module:
     return attention_case.build()
 
 
-def encoded(size: int, lengths: tuple[int, ...] = (5, 3), *, padding: int = 0, garbage: float = 0.0) -> Encoded:
+def encoded(widths: Widths, lengths: tuple[int, ...] = (5, 3), *, padding: int = 0, garbage: float = 0.0) -> Encoded:
     """What an encoder may have said of sentences of these lengths, with `garbage` in all their padding."""
     numbers = torch.Generator().manual_seed(1)
     S = max(lengths)
-    shape = (len(lengths), S, size)
-    keys, values = (torch.randn(shape, generator=numbers, dtype=torch.float64) for _ in range(2))
-    summary = torch.randn(len(lengths), size, generator=numbers, dtype=torch.float64)
+    shapes = (S, widths.keys), (S, widths.values), (widths.summary,)
+    drawn = [torch.randn(len(lengths), *shape, generator=numbers, dtype=torch.float64) for shape in shapes]
+    keys, values, summary = drawn
     mask = torch.arange(S + padding)[None] < torch.tensor(lengths)[:, None]
     wide = [nn.functional.pad(x, (0, 0, 0, padding)).where(mask[..., None], garbage) for x in (keys, values)]
     return Encoded(wide[0], wide[1], mask, summary)
@@ -143,13 +179,13 @@ def encoded(size: int, lengths: tuple[int, ...] = (5, 3), *, padding: int = 0, g
 @pytest.fixture
 def source(decoder_case: Case) -> Callable[..., Encoded]:
     """Encoded sources of the width that the decoder at hand expects."""
-    return partial(encoded, decoder_case.memory_size)
+    return partial(encoded, decoder_case.widths)
 
 
 @pytest.fixture
 def looked_at(attention_case: Case) -> Callable[..., Encoded]:
     """Encoded sources of the width that the attention at hand expects."""
-    return partial(encoded, attention_case.memory_size)
+    return partial(encoded, attention_case.widths)
 
 
 @pytest.fixture

@@ -34,8 +34,9 @@ def cut(result: Encoded, length: int) -> Encoded:
 
 def test_shapes_are_those_that_the_encoder_announces(encoder: Encoder, sentences: Sequences) -> None:
     result = encoder(sentences)
-    assert result.keys.shape == result.values.shape == (3, 5, encoder.output_size)
-    assert result.summary.shape == (3, encoder.output_size)
+    assert result.keys.shape == (3, 5, encoder.widths.keys)
+    assert result.values.shape == (3, 5, encoder.widths.values)
+    assert result.summary.shape == (3, encoder.widths.summary)
     assert result.attention is None
 
 
@@ -102,7 +103,8 @@ def test_nothing_is_written_on_the_module(
 def test_every_parameter_is_learnt_from(encoder: Encoder, sentences: Sequences) -> None:
     result = encoder(sentences)
     numbers = torch.Generator().manual_seed(2)
-    directions = torch.randn(3, 5, encoder.output_size, generator=numbers, dtype=torch.float64)
-    ((result.keys + result.values) * directions)[sentences.mask].sum().backward()
+    directions = [torch.randn(x.shape, generator=numbers, dtype=x.dtype) for x in (result.keys, result.values)]
+    heard = result.keys * directions[0], result.values * directions[1]
+    torch.cat([x[sentences.mask] for x in heard], 1).sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 1e-8, name

@@ -8,18 +8,19 @@ from torch import Tensor, nn
 from seqloom.attention.base import Attention, weigh
 from seqloom.bounds import Positive
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory
+from seqloom.structures import Encoded, Memory, Widths
 
 
 @register("bahdanau", "additive")
 class AdditiveAttention(Attention):
     """e = v . tanh(W q + U k); https://arxiv.org/abs/1409.0473, appendix A.1.2."""
 
-    def __init__(self, query_size: int, memory_size: int, *, size: Positive = 256):
+    def __init__(self, query_size: int, widths: Widths, *, size: Positive = 256, key_bias: bool = False):
+        """`key_bias` gives the keys a bias beside that of the query, which says the same twice."""
         super().__init__()
-        self.output_size = memory_size
+        self.output_size = widths.values
         self.query = nn.Linear(query_size, size)
-        self.key = nn.Linear(memory_size, size, bias=False)
+        self.key = nn.Linear(widths.keys, size, bias=key_bias)
         self.score = nn.Linear(size, 1, bias=False)
 
     def memory(self, source: Encoded) -> Memory:

@@ -13,10 +13,11 @@ from seqloom.structures import Encoded, Memory
 class Attention(nn.Module, ABC):
     """Compares a query with each position of a memory and averages the values there.
 
-    A subclass sets `output_size`, the width of the context it returns.
+    `query_size` is the width of a query, `widths` those of what is looked at.  A subclass sets `output_size`, the width
+    of the context it returns.
     """
 
-    given: ClassVar[tuple[str, ...]] = ("query_size", "memory_size")
+    given: ClassVar[tuple[str, ...]] = ("query_size", "widths")
     output_size: int
 
     @abstractmethod

@@ -10,7 +10,7 @@ from seqloom.attention.base import Attention, weigh
 from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory
+from seqloom.structures import Encoded, Memory, Widths
 
 
 @register("multi_head")
@@ -20,19 +20,26 @@ class MultiHeadAttention(Attention):
     def __init__(
         self,
         query_size: int,
-        memory_size: int,
+        widths: Widths,
         *,
         size: Positive | None = None,
         heads: Positive = 8,
         dropout: Rate = 0.0,
     ):
-        """`size` (default: the query's width) is split among the heads; ValueError if it doesn't divide."""
+        """`size` (default: the query's width) is split among the heads; ValueError if it doesn't divide.
+
+        Keys and values are projected in one product, so they must be of one width: ValueError if they aren't.
+        """
         super().__init__()
         self.output_size, self.heads = size or query_size, heads
         if heads < 1 or self.output_size % heads:
             raise ValueError(f"size must be a multiple of heads, got size {self.output_size} and {heads} heads")
+        if widths.keys != widths.values:
+            raise ValueError(
+                f"multi-head attention needs keys and values of one width, got {widths.keys} and {widths.values}"
+            )
         self.query = nn.Linear(query_size, self.output_size)
-        self.key_value = nn.Linear(memory_size, 2 * self.output_size)
+        self.key_value = nn.Linear(widths.keys, 2 * self.output_size)
         self.out = nn.Linear(self.output_size, self.output_size)
         self.dropout = Dropout(dropout)
         for linear, parts in ((self.query, 1), (self.key_value, 2), (self.out, 1)):

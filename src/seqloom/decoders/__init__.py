@@ -1,5 +1,6 @@
 """Decoders: the target so far and the source in, what may follow out."""
 
 from seqloom.decoders.base import Decoder as Decoder
+from seqloom.decoders.input_feeding import InputFeedingDecoder as InputFeedingDecoder
 from seqloom.decoders.rnn import RNNDecoder as RNNDecoder
 from seqloom.decoders.transformer import TransformerDecoder as TransformerDecoder

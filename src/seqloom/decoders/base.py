@@ -14,10 +14,11 @@ class Decoder(nn.Module, ABC):
     """Says what may follow the target so far.
 
     The contract: a decoder is causal, and feeding a target in pieces, handing the state on, gives what feeding it whole
-    gives.  A subclass sets `readout`, the layer from features to logits.
+    gives.  It is given the embedding of target symbols and the widths of what the encoder says.  A subclass sets
+    `readout`, the layer from features to logits.
     """
 
-    given: ClassVar[tuple[str, ...]] = ("embedding", "memory_size")
+    given: ClassVar[tuple[str, ...]] = ("embedding", "widths")
     readout: nn.Module
 
     @abstractmethod

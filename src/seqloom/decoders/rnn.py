@@ -13,9 +13,9 @@ from seqloom.bounds import Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.recurrent import CellName, CellState, make_cell
+from seqloom.layers.recurrent import Cell, CellState, GRUCell
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Output, State
+from seqloom.structures import Encoded, Memory, Output, State, Widths
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class RNNDecoder(Decoder):
     def __init__(
         self,
         embedding: Embedding,
-        memory_size: int,
+        widths: Widths,
         *,
         attention: Callable[..., Attention] | None = None,
-        cell: CellName = "gru",
+        cell: Callable[..., Cell] = GRUCell,
         size: Positive = 256,
         layers: Positive = 1,
         dropout: Rate = 0.0,
@@ -49,13 +49,13 @@ class RNNDecoder(Decoder):
         """`dropout` acts on what enters each layer and on the features."""
         super().__init__()
         self.embedding, self.dropout = embedding, Dropout(dropout)
-        self.attention = attention(query_size=size, memory_size=memory_size) if attention else None
+        self.attention = attention(query_size=size, widths=widths) if attention else None
         context_size = self.attention.output_size if self.attention else 0
-        widths = [embedding.size] + [size] * (layers - 1)
-        cells = [make_cell(cell, width, size) for width in widths]
+        inputs = [embedding.size] + [size] * (layers - 1)
+        cells = [cell(input_size=width, size=size) for width in inputs]
         self.cells = nn.ModuleList(cells)
         self.context = nn.Linear(context_size, cells[0].gates * size, bias=False) if context_size else None
-        self.first_state = nn.Linear(memory_size, layers * cells[0].values * size)
+        self.first_state = nn.Linear(widths.summary, layers * cells[0].values * size)
         self.features = nn.Linear(size + embedding.size + context_size, 2 * embedding.size)
         self.readout = embedding.projection(embedding.size)
 

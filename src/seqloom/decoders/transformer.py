@@ -15,7 +15,7 @@ from seqloom.layers.embedding import Embedding
 from seqloom.layers.positions import sinusoids
 from seqloom.layers.transformer import Norm, TransformerDecoderLayer
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Output, State
+from seqloom.structures import Encoded, Memory, Output, State, Widths
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TransformerDecoder(Decoder):
     def __init__(
         self,
         embedding: Embedding,
-        memory_size: int,
+        widths: Widths,
         *,
         layers: Positive = 6,
         heads: Positive = 8,
@@ -57,7 +57,7 @@ class TransformerDecoder(Decoder):
                 size,
                 heads,
                 feedforward,
-                memory_size=memory_size,
+                widths=widths,
                 dropout=dropout,
                 attention_dropout=attention_dropout,
                 feedforward_dropout=feedforward_dropout,

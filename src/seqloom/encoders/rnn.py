@@ -2,57 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from seqloom.bounds import Positive, Rate
+from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.recurrent import CellName, RecurrentLayer
+from seqloom.layers.recurrent import Cell, GRUCell, RecurrentStack, Residual, States, at, reverse
 from seqloom.registry import register
-from seqloom.structures import Encoded, Sequences
+from seqloom.structures import Encoded, Sequences, Widths
 
 
 @register()
 class RNNEncoder(Encoder):
-    """LSTM or GRU layers that read the sentence forwards, or forwards and backwards (https://arxiv.org/abs/1409.0473).
+    """Recurrent layers that read the sentence forwards, or forwards and backwards (https://arxiv.org/abs/1409.0473).
 
-    The summary is the top layer's last state; of both directions, one behind the other, where there are two.
+    The summary is what the top layer said last; of both directions, one behind the other, where there are two.
     """
 
     def __init__(
         self,
         embedding: Embedding,
         *,
-        cell: CellName = "gru",
+        cell: Callable[..., Cell] = GRUCell,
         size: Positive = 256,
         layers: Positive = 1,
         bidirectional: bool = True,
+        meet: Literal["every_layer", "top"] = "every_layer",
+        residual: Residual = "none",
+        dense: bool = False,
+        summary: Literal["top", "all"] = "top",
         dropout: Rate = 0.0,
+        output_dropout: Rate | None = None,
+        uniform: NotNegative | None = None,
     ):
-        """`size` is that of one direction.  `dropout` acts on what enters each layer and on the outputs."""
+        """`size` is that of one direction.  The directions `meet` after every layer, or at the top only.
+
+        `summary` "all": every layer's whole last state, side by side.  `residual`, `dense` and `uniform` are those of
+        `RecurrentStack`; residual connections need directions that meet at the top.  `dropout` acts on what enters each
+        layer and on the outputs; with an `output_dropout`, that acts on what leaves each layer instead.  Raises
+        ValueError for a combination that can't be.
+        """
         super().__init__()
-        directions = 2 if bidirectional else 1
-        self.output_size = directions * size
-        self.embedding, self.dropout = embedding, Dropout(dropout)
-        widths = [embedding.size] + [self.output_size] * (layers - 1)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(RecurrentLayer(width, size, cell=cell, backward=d == 1) for d in range(directions))
-            for width in widths
-        )
+        at_the_top = meet == "top" or not bidirectional
+        if residual != "none" and not at_the_top:
+            raise ValueError("residual connections go along one direction: they need meet: top")
+        self.directions, self.whole = 2 if bidirectional else 1, summary == "all"
+        self.embedding, self.dropout = embedding, Dropout(dropout if output_dropout is None else 0.0)
+        self.levels, width = nn.ModuleList(), embedding.size
+        for _ in range(1 if at_the_top else layers):
+            stacks = [
+                RecurrentStack(
+                    width,
+                    cell=cell,
+                    size=size,
+                    layers=layers if at_the_top else 1,
+                    dropout=dropout,
+                    output_dropout=output_dropout or 0.0,
+                    residual=residual,
+                    dense=dense,
+                    uniform=uniform,
+                )
+                for _ in range(self.directions)
+            ]
+            width = self.directions * stacks[0].output_size
+            self.levels.append(nn.ModuleList(stacks))
+        whole = len(self.levels) * self.directions * stacks[0].state_size
+        self.widths = Widths(width, width, whole if self.whole else width)
 
     def forward(self, source: Sequences, *, weights: bool = False) -> Encoded:
-        x = self.embedding(source.ids)
-        summary = x
-        for directions in self.layers:
-            assert isinstance(directions, nn.ModuleList)
-            x = self.dropout(x)
-            x, summary = _side_by_side([direction(x, source) for direction in directions])
+        x, lengths = self.embedding(source.ids), source.lengths()
+        finals: list[Tensor] = []
+        for level in self.levels:
+            assert isinstance(level, nn.ModuleList)
+            sides = [self._read(stack, x, lengths, backward=d == 1) for d, stack in enumerate(level)]  # type: ignore[arg-type]
+            outputs, lasts, states = zip(*sides, strict=True)
+            x = torch.cat(outputs, -1)
+            # layer by layer and value by value, both directions behind each other, as a decoder of both widths wants it
+            finals += [torch.cat(both, -1) for layer in zip(*states, strict=True) for both in zip(*layer, strict=True)]
         x = self.dropout(x)
+        summary = torch.cat(finals if self.whole else lasts, -1)
         return Encoded(keys=x, values=x, mask=source.mask, summary=summary)
 
-
-def _side_by_side(results: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    outputs, finals = zip(*results, strict=True)
-    return torch.cat(outputs, -1), torch.cat(finals, -1)
+    def _read(
+        self, stack: RecurrentStack, x: Tensor, lengths: Tensor, *, backward: bool
+    ) -> tuple[Tensor, Tensor, States]:
+        """Outputs [B, S, D] in reading order, the last one read [B, D], and the states after it."""
+        outputs, states = stack(reverse(x, lengths) if backward else x, stack.zeros(x))
+        last = at(((outputs,),), lengths - 1)[0][0]
+        return reverse(outputs, lengths) if backward else outputs, last, at(states, lengths - 1)

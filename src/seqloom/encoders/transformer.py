@@ -14,7 +14,7 @@ from seqloom.layers.embedding import Embedding
 from seqloom.layers.positions import sinusoids
 from seqloom.layers.transformer import Norm, TransformerEncoderLayer
 from seqloom.registry import register
-from seqloom.structures import Encoded, Sequences
+from seqloom.structures import Encoded, Sequences, Widths
 
 
 @register()
@@ -40,7 +40,7 @@ class TransformerEncoder(Encoder):
         """
         super().__init__()
         size = embedding.size
-        self.output_size = size
+        self.widths = Widths(size, size, size)
         self.embedding, self.dropout = embedding, Dropout(dropout)
         self.layers = nn.ModuleList(
             TransformerEncoderLayer(
@@ -57,7 +57,7 @@ class TransformerEncoder(Encoder):
         self.norm = nn.LayerNorm(size) if norm == "pre" else nn.Identity()
 
     def forward(self, source: Sequences, *, weights: bool = False) -> Encoded:
-        size = self.output_size
+        size = self.widths.keys
         x = self.embedding(source.ids) * math.sqrt(size) + sinusoids(0, source.ids.size(1), size, source.ids.device)
         x, shares = self.dropout(x), []
         for layer in self.layers:

@@ -6,14 +6,17 @@ from torch import Tensor, nn
 
 
 class Embedding(nn.Module):
-    """One vector a symbol, drawn from N(0, 1/size)."""
+    """One vector a symbol, drawn from N(0, 1/size), or from U(-uniform, uniform)."""
 
-    def __init__(self, symbols: int, size: int, *, tied: bool = False):
+    def __init__(self, symbols: int, size: int, *, tied: bool = False, uniform: float | None = None):
         """`tied`: the projection to the vocabulary shares these vectors, https://arxiv.org/abs/1608.05859."""
         super().__init__()
         self.size, self.symbols, self.tied = size, symbols, tied
         self.table = nn.Embedding(symbols, size)
-        nn.init.normal_(self.table.weight, std=size**-0.5)
+        if uniform is None:
+            nn.init.normal_(self.table.weight, std=size**-0.5)
+        else:
+            nn.init.uniform_(self.table.weight, -uniform, uniform)
 
     def forward(self, ids: Tensor) -> Tensor:
         """[..., ] ids -> [..., D]."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seqloom.attention.multi_head import MultiHeadAttention
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.feedforward import FeedForward
-from seqloom.structures import Memory
+from seqloom.structures import Memory, Widths
 
 Norm = Literal["pre", "post"]
 
@@ -49,7 +49,7 @@ class TransformerEncoderLayer(nn.Module):
         norm: Norm,
     ):
         super().__init__()
-        self.attention = MultiHeadAttention(size, size, heads=heads, dropout=attention_dropout)
+        self.attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
         self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
@@ -72,15 +72,15 @@ class TransformerDecoderLayer(nn.Module):
         heads: int,
         feedforward: int,
         *,
-        memory_size: int,
+        widths: Widths,
         dropout: float,
         attention_dropout: float,
         feedforward_dropout: float,
         norm: Norm,
     ):
         super().__init__()
-        self.self_attention = MultiHeadAttention(size, size, heads=heads, dropout=attention_dropout)
-        self.attention = MultiHeadAttention(size, memory_size, heads=heads, dropout=attention_dropout)
+        self.self_attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
+        self.attention = MultiHeadAttention(size, widths, heads=heads, dropout=attention_dropout)
         self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
         self.around_self_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
