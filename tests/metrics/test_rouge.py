@@ -1,4 +1,4 @@
-"""ROUGE is what its definition says, line by line, and gives the numbers that google/seq2seq's own tests expect."""
+"""ROUGE is what its definition says, line by line, and gives the numbers that were published for it."""
 
 from __future__ import annotations
 
