@@ -68,10 +68,12 @@ def test_it_comes_back_from_a_directory(tmp_path: Path) -> None:
 
 def test_what_is_no_image_is_named(tmp_path: Path, noise: np.ndarray) -> None:
     (tmp_path / "text").write_text("a red square")
+    Image.fromarray(noise).save(tmp_path / "drawing", "EPS")  # which can hold a program
     Image.fromarray(noise).resize((90, 90)).save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:9000])
     for name, reason in {
-        "text": " is not an image that can be read: no known format",
+        "drawing": " is not an image that can be read: it is none of PNG",
+        "text": " is not an image that can be read: it is none of PNG, JPEG, GIF, WEBP, TIFF, BMP, PPM",
         "gone.png": ": no such file",
         ".": " is not an image that can be read: is a directory",
         "half.png": " is not an image that can be read: image file is truncated",

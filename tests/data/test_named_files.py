@@ -90,7 +90,10 @@ def test_a_missing_or_damaged_image_is_named_with_its_line(tmp_path: Path, monke
     broken.write_text("no image")
     with pytest.raises(DataError) as said:
         prepare(options, SIDES, cache=cache)
-    assert str(said.value) == f"{tmp_path}/list:2: {broken} is not an image that can be read: no known format"
+    assert str(said.value) == (
+        f"{tmp_path}/list:2: {broken} is not an image that can be read:"
+        " it is none of PNG, JPEG, GIF, WEBP, TIFF, BMP, PPM"
+    )
     broken.unlink()
     with pytest.raises(DataError) as said:
         prepare(options, SIDES, cache=cache)

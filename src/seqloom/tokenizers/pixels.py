@@ -16,13 +16,15 @@ from seqloom.tokenizers.base import SILENT, Tokenizer
 from seqloom.vocabulary import SPECIALS, Vocabulary
 
 CHANNELS, LEVELS = 3, 256
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")  # for some others Pillow runs programs on the file
 
 
 @register("pixels")
 class Pixels(Tokenizer):
     """An image file as the levels 0 to 255 of its red, green and blue, row by row from the top left.
 
-    Any format that Pillow reads will do; animations give their first frame, and photographs are turned upright.
+    It may be a PNG, JPEG, GIF, WebP, TIFF, BMP or PPM, whatever its name.  An animation gives its first frame, and
+    photographs are turned upright.
     """
 
     joint, of_files = False, True
@@ -62,7 +64,7 @@ class Pixels(Tokenizer):
         """[height * width * 3], int64."""
         Image, upright = _pillow()
         try:
-            with Image.open(Path(path)) as image:
+            with Image.open(Path(path), formats=FORMATS) as image:
                 small = upright(image).convert("RGB").resize((self.width, self.height), Image.Resampling.BILINEAR)
         except FileNotFoundError:
             raise UnreadableError(f"{path}: no such file", path) from None
@@ -84,5 +86,5 @@ def _pillow() -> tuple[Any, Any]:
 def _reason(error: BaseException) -> str:
     """Half a sentence: Pillow repeats the path in some of its messages."""
     if type(error).__name__ == "UnidentifiedImageError":
-        return "no known format"
+        return f"it is none of {', '.join(FORMATS)}"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
