@@ -26,7 +26,7 @@ from seqloom.registry import known
 from seqloom.structures import Batch, Loss, Sequences
 from seqloom.tasks import TranslationTask
 from seqloom.tasks.base import Evaluation
-from seqloom.train import BAD_STEPS, Hook, Interrupted, Trainer, TrainOptions
+from seqloom.train import BAD_STEPS, Interrupted, Listener, Trainer, TrainOptions
 from seqloom.train import trainer as train_module
 
 RECURRENT = (
@@ -54,7 +54,7 @@ def without_dropout(family: str) -> list[str]:
     return [FAMILIES[family].replace("dropout: 0.2", "dropout: 0").replace("dropout: 0.1", "dropout: 0")]
 
 
-def trainer_for(config: Config, directory: Path, *hooks: Hook) -> Trainer:
+def trainer_for(config: Config, directory: Path, *hooks: Listener) -> Trainer:
     """A trainer without a run around it."""
     task = config.make_task()
     task.prepare(directory)
@@ -156,7 +156,7 @@ def test_each_embeddings_gradient_is_cut_after_the_whole(toy: Path, tmp_path: Pa
 # Going on where it stopped
 
 
-def stop_after(step: int) -> Hook:
+def stop_after(step: int) -> Listener:
     """A hook that asks this process to end when the checkpoint of a step was made; one more step is under way then."""
 
     def stop(trainer: Trainer, metrics: Mapping[str, Any]) -> None:
@@ -228,7 +228,7 @@ class Faulty(TranslationTask):
         return Loss(loss.total * next(self.faults), loss.count)
 
 
-def faulty(toy: Path, directory: Path, faults: Iterator[float], *hooks: Hook) -> Trainer:
+def faulty(toy: Path, directory: Path, faults: Iterator[float], *hooks: Listener) -> Trainer:
     config = replace(read_config(toy / "toy.yml", ["train.log_every=1", "train.steps=20"]), task=Faulty)
     trainer = trainer_for(config, directory, *hooks)
     trainer.task.faults = faults  # type: ignore[attr-defined]

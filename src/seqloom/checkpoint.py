@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from seqloom.errors import CheckpointError
+from seqloom.errors import CheckpointError, UsageError
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 
@@ -75,6 +78,38 @@ class Checkpoints:
             except CheckpointError as error:
                 damage.append(str(error))
         return None, damage
+
+    def newest_whole(self) -> Checkpoint | None:
+        """The same with the damage named in warnings; CheckpointError if all there is is damaged."""
+        newest, damage = self.newest()
+        for sentence in damage:
+            log.warning("%s", sentence)
+        if damage and newest is None:
+            raise CheckpointError(f"{damage[0]}; {self.directory} has no whole checkpoint")
+        if damage and newest:
+            log.warning("Using the checkpoint of step %d instead.", newest.step)
+        return newest
+
+    def choose(self, which: str | int) -> Checkpoint:
+        """The "best" checkpoint, the "last", or that of a step; where the best is damaged, the newest whole one.
+
+        Raises UsageError for another word, CheckpointError where there is none.
+        """
+        if isinstance(which, int) or which.isdecimal():
+            return self.load(int(which))
+        if which not in ("best", "last"):
+            raise UsageError(f"a checkpoint is best, last or a step, got {which!r}")
+        newest = self.newest_whole()
+        if newest is None:
+            raise CheckpointError(f"{self.directory} has no checkpoint yet")
+        best = newest.state["progress"]["best_step"]
+        if which == "last" or best is None or best == newest.step:
+            return newest
+        try:
+            return self.load(best)
+        except CheckpointError as error:
+            log.warning("%s; using the checkpoint of step %d instead.", error, newest.step)
+            return newest
 
     def tidy(self) -> None:
         """Clear away what a killed process left half-done."""

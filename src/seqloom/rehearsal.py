@@ -55,6 +55,8 @@ def rehearse(config: Config) -> Rehearsal:
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     with tempfile.TemporaryDirectory() as scratch:
+        for make in config.hooks:
+            make(directory=Path(scratch)).check()
         task = config.make_task()
         task.prepare(Path(scratch))
         model = task.build(config.model)

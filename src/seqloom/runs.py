@@ -8,7 +8,6 @@ RUN/metrics.jsonl    what was measured on the way
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from seqloom.checkpoint import Checkpoint, Checkpoints, locked
+from seqloom.checkpoint import Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.errors import CheckpointError, UsageError
@@ -24,16 +23,15 @@ from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import MetricsFile
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers
-from seqloom.train import Hook, Progress, Trainer, load_model
+from seqloom.train import Listener, Progress, Trainer, load_model
 from seqloom.translate import Translator
 
-log = logging.getLogger(__name__)
-
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
+# Hooks are not among it: what they do to weights they do once, in a new run.
 FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
 
 
-def train(config: Config, directory: Path, *, hooks: Iterable[Hook] = ()) -> Progress:
+def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) -> Progress:
     """Train in a run directory, from its newest whole checkpoint where it has one.
 
     Raises UsageError if the run was begun with another configuration, CheckpointError if it is in use, DataError for
@@ -66,25 +64,30 @@ def load(directory: str | Path, *, checkpoint: str | int = "best", device: str =
         raise CheckpointError(f"{directory} is not a run directory: {missing}")
     config = read_config(directory / "config.yml")
     tokenizers = Tokenizers.load(directory / "tokenizers")
-    weights = _chosen(Checkpoints(directory / "checkpoints"), checkpoint).model
+    weights = Checkpoints(directory / "checkpoints").choose(checkpoint).model
     model = build_model(config.model, tokenizers)
     load_model(model, weights)
     return Translator(model.eval(), tokenizers, config.search, device=found)
 
 
-def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterable[Hook]) -> Trainer:
+def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterable[Listener]) -> Trainer:
     """A trainer that stands where the run stopped."""
     _check_same(config, directory)
     task, checkpoints = config.make_task(), Checkpoints(directory / "checkpoints")
     checkpoints.tidy()
+    chosen = [make(directory=directory) for make in config.hooks]
+    if not checkpoints.steps():
+        for hook in chosen:
+            hook.check()
     task.prepare(directory)
     torch.manual_seed(config.seed)
     model = task.build(config.model)
     metrics = MetricsFile(directory / "metrics.jsonl")
+    heard_by: list[Listener] = [metrics, *chosen, *hooks]
     trainer = Trainer(
-        model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=[metrics, *hooks]
+        model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=heard_by
     )
-    newest = _newest(checkpoints)
+    newest = checkpoints.newest_whole()
     if newest:
         trainer.restore(newest)
     _replace(directory / "config.yml", dump(describe(config)))
@@ -122,33 +125,3 @@ def _flat(tree: Any, name: str = "") -> dict[str, Any]:
     if not isinstance(tree, Mapping):
         return {name: tree}
     return {k: v for key, value in tree.items() for k, v in _flat(value, f"{name}.{key}".lstrip(".")).items()}
-
-
-def _newest(checkpoints: Checkpoints) -> Checkpoint | None:
-    """The newest whole checkpoint, None in a run that has not begun.  Damaged ones are named in warnings."""
-    newest, damage = checkpoints.newest()
-    for sentence in damage:
-        log.warning("%s", sentence)
-    if damage and newest is None:
-        raise CheckpointError(f"{damage[0]}; {checkpoints.directory} has no whole checkpoint")
-    if damage and newest:
-        log.warning("Using the checkpoint of step %d instead.", newest.step)
-    return newest
-
-
-def _chosen(checkpoints: Checkpoints, which: str | int) -> Checkpoint:
-    if isinstance(which, int) or which.isdecimal():
-        return checkpoints.load(int(which))
-    if which not in ("best", "last"):
-        raise UsageError(f"a checkpoint is best, last or a step, got {which!r}")
-    newest = _newest(checkpoints)
-    if newest is None:
-        raise CheckpointError(f"{checkpoints.directory} has no checkpoint yet")
-    best = newest.state["progress"]["best_step"]
-    if which == "last" or best is None or best == newest.step:
-        return newest
-    try:
-        return checkpoints.load(best)
-    except CheckpointError as error:
-        log.warning("%s; using the checkpoint of step %d instead.", error, newest.step)
-        return newest

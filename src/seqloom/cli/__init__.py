@@ -47,6 +47,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is, whatever the locale says
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
+    logging.getLogger("seqloom").setLevel(logging.INFO)
     try:
         app()
     except SeqloomError as error:

@@ -11,6 +11,7 @@ import seqloom.decoders
 import seqloom.encoders  # noqa: F401 - importing a class makes its name known
 from seqloom.config import build, read
 from seqloom.data.corpora import DataOptions
+from seqloom.hooks import Hook
 from seqloom.models import Model
 from seqloom.search import SearchOptions
 from seqloom.tasks import Setting, Task, TranslationTask
@@ -29,6 +30,7 @@ class Config:
     task: Callable[..., Task] = TranslationTask
     train: TrainOptions = TrainOptions()
     search: SearchOptions = SearchOptions()
+    hooks: tuple[Callable[..., Hook], ...] = ()
     seed: int = 1
 
     def make_task(self) -> Task:

@@ -15,6 +15,9 @@ from seqloom.data.corpora import DataOptions
 from seqloom.search.beam import SearchOptions
 from seqloom.structures import Batch, Loss
 from seqloom.tokenizers import Tokenizer
+from seqloom.vocabulary import Vocabulary
+
+Example = tuple[str, str, str]  # source, what the model made of it, reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Evaluation:
 
     values: Mapping[str, float]
     signatures: Mapping[str, str]
-    examples: list[tuple[str, str, str]]  # source, what the model made of it, reference
+    examples: list[Example]
 
 
 class Task(ABC):
@@ -80,3 +83,11 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, model: nn.Module) -> Evaluation:
         """How good the model is on the validation data."""
+
+    @abstractmethod
+    def show(self, model: nn.Module, count: int) -> list[Example]:
+        """What the model makes of the first `count` validation sources, as in use."""
+
+    @abstractmethod
+    def tables(self, model: nn.Module) -> dict[str, tuple[Vocabulary, nn.Embedding]]:
+        """The symbols of each side, "source" and "target", that has vectors for them, and these vectors."""

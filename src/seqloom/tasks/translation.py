@@ -23,10 +23,11 @@ from seqloom.models import Model, VocabularySizes
 from seqloom.registry import register
 from seqloom.search import SearchOptions
 from seqloom.structures import Batch, Loss
-from seqloom.tasks.base import Evaluation, Setting, Task, TokenizerPair
+from seqloom.tasks.base import Evaluation, Example, Setting, Task, TokenizerPair
 from seqloom.tasks.forced import forced_texts
 from seqloom.tokenizers import Tokenizer, Tokenizers
 from seqloom.translate import Translator
+from seqloom.vocabulary import Vocabulary
 
 
 @register("translation")
@@ -84,7 +85,9 @@ class TranslationTask(Task):
         return len(self.tokenizers.source.vocabulary), len(self.tokenizers.target.vocabulary)
 
     def build(self, model: Callable[..., Any]) -> Model:
-        return build_model(model, self.tokenizers)
+        built = build_model(model, self.tokenizers)
+        built.begin()
+        return built
 
     def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
         return self.training.iterate(start)
@@ -125,6 +128,20 @@ class TranslationTask(Task):
         limits, tokens = both(self.setting.data.max_length), self.setting.batch_tokens
         texts = forced_texts(model, self.tokenizers, pairs, max_length=limits, tokens=tokens)
         return {f"teacher_forced.{metric.name}": metric.score(texts, references).value for metric in self.metrics}
+
+    @torch.inference_mode()
+    def show(self, model: nn.Module, count: int) -> list[Example]:
+        assert isinstance(model, Model)
+        pairs = list(islice(self.files.valid_pairs(), count))
+        device = next(model.parameters()).device
+        found = Translator(model, self.tokenizers, self.valid_search, device=device).translate([s for s, _ in pairs])
+        restore = self.tokenizers.target.restore
+        return [(source, made.text, restore(target)) for (source, target), made in zip(pairs, found, strict=True)]
+
+    def tables(self, model: nn.Module) -> dict[str, tuple[Vocabulary, nn.Embedding]]:
+        assert isinstance(model, Model)
+        sides = {"source": self.tokenizers.source, "target": self.tokenizers.target}
+        return {side: (sides[side].vocabulary, embedding.table) for side, embedding in model.embeddings.items()}
 
 
 def build_model(model: Callable[..., Any], tokenizers: Tokenizers) -> Model:

@@ -26,7 +26,7 @@ from seqloom.train.progress import Progress
 from seqloom.train.weights import load_model, model_tensors
 
 BAD_STEPS = 10  # so many updates in a row that are not finite end the training
-Hook = Callable[["Trainer", Mapping[str, Any]], None]
+Listener = Callable[["Trainer", Mapping[str, Any]], None]  # a hook, or any function
 
 
 class Interrupted(SeqloomError):
@@ -53,7 +53,7 @@ class Trainer:
         checkpoints: Checkpoints,
         seed: int,
         device: torch.device,
-        hooks: Iterable[Hook] = (),
+        hooks: Iterable[Listener] = (),
     ):
         if options.keep_best not in task.measures:
             what = f"validation has no {options.keep_best!r}{suggest(options.keep_best, task.measures)}"

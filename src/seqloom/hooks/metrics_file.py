@@ -1,4 +1,4 @@
-"""What happens beside training: functions of the trainer and what it reports."""
+"""What training reports, as lines of JSON."""
 
 from __future__ import annotations
 

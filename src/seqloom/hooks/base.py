@@ -1,0 +1,46 @@
+"""What every hook that a configuration can name does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seqloom.errors import SeqloomError
+from seqloom.train import Trainer
+
+
+class Hook(ABC):
+    """Something that happens beside training.  It is given the run's directory, to write into.
+
+    A hook may draw random numbers and leave the model in any mode: each step seeds its own and sets its own.  One that
+    changes weights does so when a run is new, never when it goes on.
+    """
+
+    given: ClassVar[tuple[str, ...]] = ("directory",)
+
+    def check(self) -> None:  # noqa: B027 - most hooks can always work
+        """Called before anything else in a new run.  Raises SeqloomError for what would only fail later."""
+
+    @abstractmethod
+    def __call__(self, trainer: Trainer, metrics: Mapping[str, Any]) -> None:
+        """Hear a report.  One with an "event" says where training is; one without has numbers.
+
+        The events are "started" (with "resumed"), "stepping" and "stepped" around each step, "skipped" for one whose
+        gradient was not finite, "validating", "saved" and "stopping"; each has its "step".
+        """
+
+
+def is_beginning(metrics: Mapping[str, Any]) -> bool:
+    """Whether this report says that a new run starts."""
+    return metrics.get("event") == "started" and not metrics["resumed"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of the run, in a folder made for it if need be.  Raises SeqloomError if it can't be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf8")
+    except OSError as error:
+        raise SeqloomError(f"{path} could not be written: {error.strerror}; the last checkpoint stands") from error

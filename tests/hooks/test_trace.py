@@ -1,0 +1,27 @@
+"""A trace is of one step, and a viewer can read it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from seqloom import runs
+from seqloom.config.root import read_config
+
+
+def test_one_step_is_recorded(toy: Path, tmp_path: Path) -> None:
+    changes = ["train.steps=6", "train.validate_every=6", "hooks=[{class: Trace, step: 3}]"]
+    runs.train(read_config(toy / "toy.yml", changes), tmp_path)
+    events = json.loads((tmp_path / "trace.json").read_text("utf8"))["traceEvents"]
+    names = [event["name"] for event in events if event.get("ph") == "X"]
+    assert len([name for name in names if name.startswith("Optimizer.step")]) == 1
+    assert "aten::mm" in names or "aten::addmm" in names
+    text = (tmp_path / "trace.txt").read_text("utf8")
+    assert text.startswith("Step 3: the 40 operations that took the most time themselves\n")
+    assert "Self CPU" in text
+
+
+def test_a_step_that_is_past_is_not_recorded(toy: Path, tmp_path: Path) -> None:
+    runs.train(read_config(toy / "toy.yml", ["train.steps=2"]), tmp_path)
+    runs.train(read_config(toy / "toy.yml", ["train.steps=4", "hooks=[{class: Trace, step: 2}]"]), tmp_path)
+    assert not list(tmp_path.glob("trace.*"))
