@@ -12,7 +12,7 @@ from seqloom.config.root import Config
 from seqloom.config.spec import parameters
 from seqloom.data.corpora import CorpusOptions, DataOptions
 from seqloom.decoders import Decoder
-from seqloom.encoders import Encoder
+from seqloom.encoders import Encoder, ImageEncoder
 from seqloom.hooks import Hook
 from seqloom.metrics import Metric
 from seqloom.models import Model
@@ -24,7 +24,7 @@ from seqloom.tokenizers import Tokenizer
 from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
-BASES = (Attention, Decoder, Encoder, Hook, Metric, Model, Optimizer, Schedule, Task, Tokenizer)
+BASES = (Attention, Decoder, Encoder, Hook, ImageEncoder, Metric, Model, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]
 
