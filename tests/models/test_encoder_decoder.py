@@ -10,12 +10,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from seqloom.attention import AdditiveAttention
-from seqloom.decoders import RNNDecoder, TransformerDecoder
+from seqloom.attention import AdditiveAttention, DotAttention
+from seqloom.decoders import InputFeedingDecoder, RNNDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.layers.bridges import ZeroBridge
+from seqloom.layers.dropout import Dropout
+from seqloom.layers.embedding import Embedding
+from seqloom.layers.recurrent import LSTMCell, reverse
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
-from seqloom.structures import Batch, Sequences
+from seqloom.models.scheduled_sampling import sampled
+from seqloom.structures import Batch, Encoded, Sequences, Widths
 
 Build = Callable[..., EncoderDecoder]
 
@@ -89,15 +94,89 @@ def test_a_recurrent_encoder_has_the_parameters_that_its_sizes_say(bidirectional
 @every
 def test_ties_share_vectors_and_nothing_else_does(build: Build) -> None:
     vocabulary = VocabularySizes(9, 9, joint=True)
-    models = {tie: build(vocabulary, EmbeddingOptions(size=8, tie=tie)) for tie in ("none", "target", "all")}
+    models = {tie: build(vocabulary, EmbeddingOptions(size=8, tie=tie)) for tie in ("none", "target", "sides", "all")}
     shared = {}
     for tie, model in models.items():
         source, target = model.encoder.embedding.table.weight, model.decoder.embedding.table.weight
         shared[tie] = (target is model.decoder.readout.weight, source is target)
-    assert shared == {"none": (False, False), "target": (True, False), "all": (True, True)}
+    assert shared == {"none": (False, False), "target": (True, False), "sides": (False, True), "all": (True, True)}
     counts = {tie: count(model) for tie, model in models.items()}
     assert counts["none"] - counts["target"] == 9 * 8 + 9  # a matrix and its bias
-    assert counts["target"] - counts["all"] == 9 * 8
+    assert counts["target"] - counts["all"] == counts["none"] - counts["sides"] == 9 * 8
+
+
+@every
+def test_reading_backwards_is_reading_the_sentence_turned_round(build: Build) -> None:
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
+    source = random_batch().source
+    turned = model.encode(Sequences(reverse(source.ids, source.lengths()), source.mask), weights=True)
+    model.reverse_source = True
+    encoded = model.encode(source, weights=True)
+    assert torch.equal(encoded.mask, source.mask)
+    assert_close(encoded.summary, turned.summary)
+    for row, length in enumerate(source.lengths().tolist()):
+        assert_close(encoded.keys[row, :length], turned.keys[row, :length].flip(0))
+        assert_close(encoded.values[row, :length], turned.values[row, :length].flip(0))
+        if encoded.attention is not None and turned.attention is not None:
+            shown, there = (x.attention[row, :, :, :length, :length] for x in (encoded, turned))
+            assert_close(shown, there.flip(2, 3))
+
+
+@every
+def test_without_a_draw_scheduled_sampling_is_teacher_forcing(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rate near 0 nothing is exchanged; in evaluation nothing is, whatever the rate."""
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8))
+    for dropout in model.modules():
+        if isinstance(dropout, Dropout):
+            dropout.rate = 0.0
+    batch = random_batch()
+    plain = model(batch).features
+    model.scheduled_sampling = 1e-9
+    assert_close(model(batch).features, plain)
+    model.scheduled_sampling = 0.999999
+    assert not torch.allclose(model(batch).features, plain)
+    assert_close(model.eval()(batch).features, plain)
+
+
+def test_scheduled_sampling_feeds_what_the_model_says() -> None:
+    """A model that can say but one symbol is fed that one, always or at the rate asked for."""
+    model = small_recurrent(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
+    with torch.no_grad():
+        model.get_submodule("decoder.readout").bias.fill_(-1e9)[7] = 0  # type: ignore[union-attr, operator]
+    tokens = torch.randint(3, 7, (400, 6))
+    fed: list[torch.Tensor] = []
+    model.decoder.register_forward_hook(lambda module, given, said: fed.append(given[0]))
+    encoded = model.encode(Sequences(tokens, torch.ones_like(tokens, dtype=torch.bool)))
+    output = sampled(model.decoder, tokens, model.decoder.start(encoded), rate=0.25)
+    together = torch.cat(fed, 1)
+    assert output.features.shape[:2] == tokens.shape
+    assert torch.equal(together[:, 0], tokens[:, 0]), "the sign of the beginning stays"
+    exchanged = together != tokens
+    assert set(together[exchanged].tolist()) == {7}
+    assert abs(float(exchanged[:, 1:].float().mean()) - 0.25) < 0.04
+
+
+def test_the_features_of_input_feeding_are_their_formula() -> None:
+    """Step by step: the cell reads token and context, attention is asked with its output, tanh(W [output; context])."""
+    widths = Widths(keys=4, values=5, summary=6)
+    attention = partial(DotAttention, size=3)
+    decoder = InputFeedingDecoder(
+        Embedding(9, 8), widths, attention=attention, size=7, cell=LSTMCell, bridge=ZeroBridge
+    )
+    mask = torch.arange(5)[None] < torch.tensor([5, 2, 3])[:, None]
+    source = Encoded(torch.randn(3, 5, 4), torch.randn(3, 5, 5), mask, torch.randn(3, 6))
+    tokens = torch.randint(0, 9, (3, 4))
+    output, _ = decoder(tokens, decoder.start(source), weights=True)
+    cell: Any = decoder.stack.cells[0]
+    state, context = (torch.zeros(3, 7), torch.zeros(3, 7)), torch.zeros(3, 5)
+    asked: Any = decoder.attention
+    for place in range(4):
+        state = cell(cell.input(torch.cat([decoder.embedding(tokens[:, place]), context], 1)), state)
+        found, weights = asked(state[0][:, None], asked.memory(source), weights=True)
+        context = found[:, 0]
+        assert_close(output.features[:, place], torch.tanh(decoder.mixture(torch.cat([state[0], context], 1))))  # type: ignore[misc]
+        assert output.attention is not None
+        assert_close(output.attention[:, 0, :, place], weights[:, :, 0])
 
 
 @every
