@@ -21,7 +21,6 @@ from seqloom.layers.recurrent import (
     RNNCell,
     at,
     reverse,
-    unroll,
 )
 from seqloom.structures import Sequences
 
@@ -126,6 +125,33 @@ CELLS = {"gru": GRUCell, "gru before": partial(GRUCell, reset="before"), "lstm":
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_along_a_sequence_is_step_by_step_and_so_are_its_gradients(cell: Any) -> None:
+    """Every output and every state counts, each with its own weight, so that no part of a gradient can hide."""
+    one = randomized(cell(IN, SIZE))
+    found = {}
+    for way in ("along", "steps"):
+        given = [random(6, 5, one.gates * SIZE, seed=2), *(random(6, SIZE, seed=s) for s in range(3, 3 + one.values))]
+        projected, *state = (x.requires_grad_() for x in given)
+        run = one.along if way == "along" else lambda *given: Cell.along(one, *given)
+        values = run(projected, tuple(state))
+        total = sum((value * random(6, 5, SIZE, seed=7 + i)).sum() for i, value in enumerate(values))
+        found[way] = values, torch.autograd.grad(total, [projected, *state, one.recurrent.weight])
+    assert_close(found["along"], found["steps"])
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_in_bfloat16_a_sequence_stays_near(cell: Any) -> None:
+    one = randomized(cell(IN, SIZE)).float()
+    x, start = random(6, 5, IN).float(), tuple(torch.zeros(6, SIZE) for _ in range(one.values))
+    with torch.autocast("cpu", torch.bfloat16):
+        values = one.along(one.project(x), start)
+        values[0].float().sum().backward()
+    assert values[0].dtype == torch.bfloat16 or cell is LayerNormLSTMCell
+    assert_close(values[0].float(), one.along(one.project(x), start)[0], rtol=0, atol=0.1)
+    assert one.recurrent.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 @pytest.mark.parametrize("residual", ["none", "add", "concat", "mean"])
 @pytest.mark.parametrize("dense", [False, True])
 def test_a_stack_is_its_cells_one_by_one(cell: Any, residual: Any, dense: bool) -> None:
@@ -134,7 +160,7 @@ def test_a_stack_is_its_cells_one_by_one(cell: Any, residual: Any, dense: bool) 
     outputs, states = stack(x, start)
     entered: list[Any] = [stack.transform(x)]
     for depth, layer in enumerate(stack.cells):
-        values = unroll(layer, entered[-1], start[depth])
+        values = layer.along(layer.project(entered[-1]), start[depth])  # type: ignore[operator, union-attr]
         assert_close(values, states[depth])
         ways = entered if dense else entered[-1:]
         if residual == "concat":

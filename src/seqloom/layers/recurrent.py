@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqloom.bounds import Rate
+from seqloom.layers import unrolled
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
 
@@ -47,6 +48,14 @@ class Cell(nn.Module, ABC):
     @abstractmethod
     def forward(self, projected: Tensor, state: CellState) -> CellState:
         """A projected input [N, gates * size] and the state before it -> the state after it."""
+
+    def along(self, projected: Tensor, state: CellState) -> CellState:
+        """Projected inputs [N, T, gates * size] and the state before them -> the states after each, [N, T, D] each."""
+        states = []
+        for inputs in projected.unbind(1):
+            state = self(inputs, state)
+            states.append(state)
+        return tuple(torch.stack(values, 1) for values in zip(*states, strict=True))
 
 
 @register("rnn")
@@ -89,6 +98,9 @@ class GRUCell(Cell):
             candidate = torch.tanh(projected[:, 2 * D :] + F.linear(reset * h, weight[2 * D :]))
         return (torch.lerp(candidate, h.to(candidate.dtype), update),)
 
+    def along(self, projected: Tensor, state: CellState) -> CellState:
+        return (unrolled.gru(projected, state[0], self.recurrent.weight, reset_after=self.reset_after),)
+
 
 @register("lstm")
 class LSTMCell(Cell):
@@ -111,6 +123,11 @@ class LSTMCell(Cell):
         keep, write, forget = gates[:, : 3 * D].sigmoid().chunk(3, 1)
         c = forget * c + write * torch.tanh(gates[:, 3 * D :])
         return keep * torch.tanh(c), c
+
+    def along(self, projected: Tensor, state: CellState) -> CellState:
+        if self.peepholes is not None:
+            return super().along(projected, state)
+        return unrolled.lstm(projected, *state, self.recurrent.weight)
 
     def _peeping(self, gates: Tensor, c: Tensor) -> CellState:
         """Writing and forgetting see the memory before, keeping sees the one after."""
@@ -143,15 +160,6 @@ class LayerNormLSTMCell(Cell):
         c = forget * c + write * self.dropout(torch.tanh(gates[:, 3]))
         c = F.layer_norm(c, (self.size,)) * self.gain[4] + self.bias[4]
         return keep * torch.tanh(c), c
-
-
-def unroll(cell: Cell, x: Tensor, state: CellState) -> CellState:
-    """A cell run along inputs [N, T, D] from a state [N, D]: the states after each position, each [N, T, D]."""
-    states = []
-    for projected in cell.project(x).unbind(1):
-        state = cell(projected, state)
-        states.append(state)
-    return tuple(torch.stack(values, 1) for values in zip(*states, strict=True))
 
 
 class RecurrentStack(nn.Module):
@@ -192,7 +200,7 @@ class RecurrentStack(nn.Module):
 
     def forward(self, x: Tensor, states: States) -> tuple[Tensor, States]:
         """Inputs [N, T, D] and the states before -> outputs [N, T, D] and the states after each, each [N, T, size]."""
-        return self._through(x, states, unroll)
+        return self._through(x, states, lambda cell, x, state: cell.along(cell.project(x), state))
 
     def step(self, x: Tensor, states: States) -> tuple[Tensor, States]:
         """One input [N, D] and the states before it -> output [N, D] and the states after it."""
