@@ -159,9 +159,10 @@ class Translator:
         self, before: Translation, source: list[int], hypotheses: list[Hypothesis], asked: _Asked
     ) -> Translation:
         written = self._written(before.source, len(source), asked) if asked.copies else []
-        tokens = self.model.labels(self.tokenizers.source.tokens(source))
-        alternatives = [self._alternative(hypothesis, len(tokens), written, asked) for hypothesis in hypotheses]
-        return replace(before, source_tokens=tokens, alternatives=alternatives)
+        tokens = self.tokenizers.source.tokens(source)
+        positions = len(self.model.labels([*tokens, "the end"]))
+        alternatives = [self._alternative(hypothesis, positions, written, asked) for hypothesis in hypotheses]
+        return replace(before, source_tokens=self.model.labels(tokens), alternatives=alternatives)
 
     def _written(self, sentence: str, length: int, asked: _Asked) -> list[str]:
         """What each source position may be copied as, [S]."""
@@ -171,9 +172,9 @@ class Translator:
         words = [piece.strip() or piece for piece in pieces]  # a blank may be a token
         return self.model.labels([asked.dictionary.get(word, word) for word in words])
 
-    def _alternative(self, found: Hypothesis, source_length: int, written: list[str], asked: _Asked) -> Alternative:
+    def _alternative(self, found: Hypothesis, positions: int, written: list[str], asked: _Asked) -> Alternative:
         target, weights = self.tokenizers.target, found.attention
-        shown = None if weights is None else weights[..., : source_length + 1].float().cpu().numpy()
+        shown = None if weights is None else weights[..., :positions].float().cpu().numpy()
         text, tokens = target.decode(found.tokens), target.tokens(found.tokens)
         if asked.copies:
             copies = _copies(found.tokens, shown, written)
@@ -186,5 +187,5 @@ def _copies(tokens: list[int], attention: NDArray[np.float32] | None, written: l
     """What stands in the place of each unknown token, by its position; the weights are [L, H, T + 1, S + 1]."""
     if attention is None:
         raise UsageError("unknown: copy needs attention over the source, and this model has none; choose never or show")
-    looked_at = attention.mean((0, 1))[:, :-1].argmax(-1)  # [T + 1], never the end sign
+    looked_at = attention.mean((0, 1))[:, : len(written)].argmax(-1)  # [T + 1], never the end sign
     return {t: written[looked_at[t]] for t, token in enumerate(tokens) if token == UNK}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from seqloom.attention import AdditiveAttention
+from seqloom.decoders import RNNDecoder
 from seqloom.encoders import PoolingEncoder
+from seqloom.inspect.views import views_of
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.positions import slopes
+from seqloom.models import EncoderDecoder, VocabularySizes
+from seqloom.search import SearchOptions
 from seqloom.structures import Sequences, Widths
+from seqloom.tokenizers import Tokenizers, Words
+from seqloom.translate import Translator
 
 LENGTHS = [7, 1, 4]
 S, D = 9, 3  # wider than any sentence
@@ -81,6 +90,23 @@ def test_dropout_acts_on_keys_and_values_alike(sentences: Sequences) -> None:
 @pytest.mark.parametrize("stride, labels", [(1, ["a", "b", "c"]), (2, ["a b", "c"]), (3, ["a b c"])])
 def test_a_position_is_called_by_all_its_tokens(stride: int, labels: list[str]) -> None:
     assert encoder(stride=stride).labels(["a", "b", "c"]) == labels
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_blocks_of_tokens_can_be_looked_at(reverse: bool) -> None:
+    words = Words()
+    words.train(["a b c d e"])
+    symbols = VocabularySizes(8, 8, joint=False)
+    decoder = partial(RNNDecoder, size=6, attention=partial(AdditiveAttention, size=4))
+    pooled = partial(PoolingEncoder, stride=2)
+    model = EncoderDecoder(symbols, encoder=pooled, decoder=decoder, reverse_source=reverse).eval()
+    translator = Translator(model, Tokenizers(words, words), SearchOptions(beam_size=2, max_length=4))
+    sources = [
+        view.source for one in translator.translate(["a b", "a b c", "e"], attention=True) for view in views_of(one)
+    ]
+    assert sources == [["a b", "</s>"], ["a b", "c"], ["e"]]
+    (copy,) = translator.translate(["e"], SearchOptions(beam_size=8, n_best=8, max_length=2, unknown="copy"))
+    assert [alternative.tokens for alternative in copy.alternatives].count(["e"]) == 2, "itself and what was unknown"
 
 
 def test_no_token_is_lost_between_two_windows() -> None:

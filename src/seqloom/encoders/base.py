@@ -28,5 +28,5 @@ class Encoder(nn.Module, ABC):
         """
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
-        """What the positions of a source of these tokens are called; its end may be left out."""
+        """What the positions of a source of these tokens are called, its end among them or not."""
         return list(tokens)

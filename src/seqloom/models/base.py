@@ -39,7 +39,7 @@ class Model(nn.Module, ABC):
         """Called once before a training's first step: the time to take pretrained weights.  Raises DataError."""
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
-        """What the positions that attention looks at are called, for a source of these tokens without its end."""
+        """What the positions that attention looks at are called; a source's end may be among its `tokens`, or not."""
         return list(tokens)
 
     def forward(self, batch: Batch) -> Output:
