@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("demo", "init", "check", "train", "translate", "evaluate", "inspect", "vocabulary", "toy-data")
+COMMANDS = (
+    "demo",
+    "init",
+    "convert",
+    "check",
+    "train",
+    "translate",
+    "evaluate",
+    "inspect",
+    "infer",
+    "beam-tree",
+    "vocabulary",
+    "toy-data",
+)
 HELP_SECONDS = 0.7
 
 

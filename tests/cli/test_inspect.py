@@ -57,3 +57,23 @@ def test_a_model_without_attention(seqloom: Any, blind: Path) -> None:
 def test_bytes_that_are_no_text_are_shown_as_unknown(seqloom: Any, trained: Path) -> None:
     assert seqloom("inspect", trained, "a \udcff").code == 0
     assert "<svg" in (seqloom.folder / "attention.html").read_text("utf8")
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+def test_the_search_as_a_page(seqloom: Any, trained: Path) -> None:
+    result = seqloom("inspect", trained, "a b c", "--beam")
+    assert (result.code, result.err) == (0, "seqloom: wrote beam.html\n")
+    assert result.out == seqloom("translate", trained, input=b"a b c\n").out
+    page = (seqloom.folder / "beam.html").read_text("utf8")
+    assert re.findall(r'<span dir="auto">(.*?)</span>', page)[0] == f"{result.out.strip()} &lt;/s&gt;"
+
+
+def test_the_search_as_a_picture_and_as_numbers(seqloom: Any, blind: Path) -> None:
+    assert seqloom("inspect", blind, "a b", "--beam", "-o", "beam.svg").code == 0
+    assert ElementTree.parse(seqloom.folder / "beam.svg").getroot().tag.endswith("svg")
+    assert seqloom("inspect", blind, "a b", "--beam", "-o", "beam.json", "-b", "2", "--max-length", "4").code == 0
+    search = json.loads((seqloom.folder / "beam.json").read_text())
+    assert search["subtitle"] == "beam 2" and 1 <= len(search["steps"]) <= 4
+    assert {candidate["fate"] for step in search["steps"] for candidate in step} == {"kept", "finished", "pruned"}

@@ -94,3 +94,21 @@ def test_options_reach_the_search(seqloom: Any, trained: Path) -> None:
     assert fed(seqloom, trained, ["a b"], "--checkpoint", "30") == fed(
         seqloom, trained, ["a b"], "--checkpoint", "last"
     )
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--unknown", "copied"], "unknown must be never, show or copy, got 'copied'"),
+        (["--unknown", "show", "--dictionary", "words"], "a dictionary is for unknown: copy, got unknown: show"),
+    ],
+)
+def test_what_unknown_words_can_not_become(seqloom: Any, trained: Path, arguments: list[str], sentence: str) -> None:
+    assert seqloom.refused("translate", trained, *arguments, code=2) == f"seqloom: {sentence}\n"
+
+
+def test_a_faulty_dictionary_is_named(seqloom: Any, trained: Path) -> None:
+    (seqloom.folder / "words").write_text("a b\n")
+    assert seqloom.refused("translate", trained, "--dictionary", "words", input=b"a\n", code=1) == (
+        "seqloom: words: line 1: a dictionary has lines like source TAB target, or source TAB target TAB probability\n"
+    )

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqloom.inspect import BeamView, beam_json, beam_page, beam_svg
 from seqloom.inspect.beam_layout import Grid, parent_of
-from seqloom.inspect.beam_picture import figure
+from seqloom.inspect.beam_picture import BeamView, beam_svg, figure
+from seqloom.inspect.beam_tree import beam_json, beam_page
 from seqloom.inspect.labels import visible
 from seqloom.search import Candidate, Trace
 from seqloom.search.trace import Fate

@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli import check, convert, demo, evaluate, init, inspect, toy_data, train, translate, vocabulary
+from seqloom.cli import (
+    beam_tree,
+    check,
+    convert,
+    demo,
+    evaluate,
+    infer,
+    init,
+    inspect,
+    toy_data,
+    train,
+    translate,
+    vocabulary,
+)
 from seqloom.errors import SeqloomError
 
 app = typer.Typer(
@@ -21,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, init, convert, check, train, translate, evaluate, inspect, vocabulary, toy_data):
+for module in (demo, init, convert, check, train, translate, evaluate, inspect, infer, beam_tree, vocabulary, toy_data):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 

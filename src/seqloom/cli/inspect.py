@@ -69,7 +69,8 @@ def _attention(translation: Translation, run: Path) -> dict[str, Callable[[], st
 
 
 def _search(translation: Translation, translator: Translator, beam_size: int) -> dict[str, Callable[[], str]]:
-    from seqloom.inspect import beam_json, beam_page, beam_svg
+    from seqloom.inspect.beam_picture import beam_svg
+    from seqloom.inspect.beam_tree import beam_json, beam_page
     from seqloom.inspect.views import search_of
 
     view = search_of(translation, translator.tokenizers.target, subtitle=f"beam {beam_size}")

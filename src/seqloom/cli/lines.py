@@ -36,3 +36,8 @@ def parallel_lines(source: Path, reference: Path) -> tuple[list[str], list[str]]
 
     pairs = list(read_pairs(CorpusOptions(source=source, target=reference)))
     return [line for line, _ in pairs], [line for _, line in pairs]
+
+
+def one_line(text: str) -> str:
+    """The text as one line, whatever the model wrote."""
+    return text.replace("\n", " ").replace("\r", " ")

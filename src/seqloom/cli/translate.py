@@ -30,7 +30,7 @@ def command(
     """
     import json as json_
 
-    from seqloom.cli.lines import input_lines
+    from seqloom.cli.lines import input_lines, one_line
     from seqloom.runs import load
 
     translator = load(run, checkpoint=checkpoint, device=device)
@@ -54,12 +54,7 @@ def command(
             print(json_.dumps({"id": number} | translation.as_dict(), ensure_ascii=False))
         elif n_best:
             for alternative in translation.alternatives:
-                print(f"{number} ||| {_line(alternative.text)} ||| {alternative.score:.4f}")
+                print(f"{number} ||| {one_line(alternative.text)} ||| {alternative.score:.4f}")
         else:
-            print(_line(translation.text))
+            print(one_line(translation.text))
     sys.stdout.flush()
-
-
-def _line(text: str) -> str:
-    """The text as one line, whatever the model wrote."""
-    return text.replace("\n", " ").replace("\r", " ")

@@ -64,9 +64,9 @@ TRAIN = (
 INFER = (
     Row("tasks", [], "what `seqloom infer` does: see the tasks"),
     Row("config_path", None, "`seqloom infer --config-path`", type=str),
-    Row("input_pipeline", None, "what `seqloom infer` reads", type=dict),
+    Row("input_pipeline", {}, "what `seqloom infer` reads"),
     Row("model_dir", None, "the run directory of `seqloom infer`", type=str),
-    Row("checkpoint_path", None, "`seqloom infer --checkpoint`", type=str),
+    Row("checkpoint_path", None, "the checkpoint: best, last, a step, or a path that ends in one", type=str),
 )
 
 # Ours, for whoever has a model's file and text, and no file about the text.

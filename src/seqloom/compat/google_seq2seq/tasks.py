@@ -25,6 +25,8 @@ TASKS = Family(
             (
                 Row("output_dir", None, "the folder of attention_scores.npz and the pictures", type=str),
                 Row("dump_plots", True, "whether there are pictures"),
+                Row("dump_attention_no_plot", False, "no pictures; their page had it, their program not"),
+                Row("dump_atention_no_plot", False, "no pictures, as their page spelt it"),
             ),
         ),
         Named(
