@@ -94,24 +94,32 @@ class InputFeedingDecoder(Decoder):
         if self.attention is None:
             x, layers = self.stack(embedded, state.layers)
             return Output(x), InputFeedingState(_last(layers), None, None)
-        features, shares = [], []
+        seen, fed, shares = [], [], []
         for inputs in embedded.unbind(1):
-            said, state, share = self._step(inputs, state, weights=weights)
-            features.append(said)
+            both, state, share = self._step(inputs, state, weights=weights)
+            seen.append(both)
+            fed.append(state.fed)
             shares.append(share)
+        # features that no step waits for are made all at once
+        features = self._features(torch.stack(seen, 1)) if self.feeds_context else torch.stack(fed, 1)  # type: ignore[arg-type]
         attention = torch.cat(shares, 2)[:, None] if weights else None  # type: ignore[arg-type]  # [N, 1, H, T, S]
-        return Output(torch.stack(features, 1), attention), state
+        return Output(features, attention), state
 
     def _step(
         self, inputs: Tensor, state: InputFeedingState, *, weights: bool
     ) -> tuple[Tensor, InputFeedingState, Tensor | None]:
-        """One embedded token [N, D] -> features [N, size], the state after it, and what was looked at [N, H, 1, S]."""
-        assert self.attention is not None and self.mixture is not None and state.fed is not None
+        """One embedded token [N, D] -> output and context [N, D], the state after it, and the weights [N, H, 1, S]."""
+        assert self.attention is not None and state.fed is not None
         output, layers = self.stack.step(torch.cat([inputs, state.fed.to(inputs.dtype)], -1), state.layers)
         context, share = self.attention(output[:, None], state.memory, weights=weights)
-        features = torch.tanh(self.mixture(torch.cat([output, context[:, 0]], -1)))
-        fed = context[:, 0] if self.feeds_context else features
-        return features, InputFeedingState(layers, fed, state.memory), share
+        both = torch.cat([output, context[:, 0]], -1)
+        fed = context[:, 0] if self.feeds_context else self._features(both)
+        return both, InputFeedingState(layers, fed, state.memory), share
+
+    def _features(self, both: Tensor) -> Tensor:
+        """Output and context [..., D] -> features [..., size]."""
+        assert self.mixture is not None
+        return torch.tanh(self.mixture(both))
 
 
 def _last(states: States) -> States:

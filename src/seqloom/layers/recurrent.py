@@ -127,7 +127,7 @@ class LSTMCell(Cell):
     def along(self, projected: Tensor, state: CellState) -> CellState:
         if self.peepholes is not None:
             return super().along(projected, state)
-        return unrolled.lstm(projected, *state, self.recurrent.weight)
+        return unrolled.lstm(projected, state[0], state[1], self.recurrent.weight)
 
     def _peeping(self, gates: Tensor, c: Tensor) -> CellState:
         """Writing and forgetting see the memory before, keeping sees the one after."""
