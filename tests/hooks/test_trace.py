@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from seqloom import runs
 from seqloom.config.root import read_config
 
 
-def test_one_step_is_recorded(toy: Path, tmp_path: Path) -> None:
+def test_one_step_is_recorded(toy: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     changes = ["train.steps=6", "train.validate_every=6", "hooks=[{class: Trace, step: 3}]"]
     runs.train(read_config(toy / "toy.yml", changes), tmp_path)
+    assert "profiler" not in capfd.readouterr().err
     events = json.loads((tmp_path / "trace.json").read_text("utf8"))["traceEvents"]
     names = [event["name"] for event in events if event.get("ph") == "X"]
     assert len([name for name in names if name.startswith("Optimizer.step")]) == 1

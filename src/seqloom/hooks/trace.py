@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ class Trace(Hook):
 
     def __call__(self, trainer: Trainer, metrics: Mapping[str, Any]) -> None:
         if metrics.get("event") == "stepping" and metrics["step"] == self.step:
+            if trainer.device.type == "cpu":  # there the profiler has nothing to say that a user could need
+                os.environ.setdefault("KINETO_LOG_LEVEL", "6")
             self._profile = profile(record_shapes=True)
             self._profile.start()
         elif metrics.get("event") == "stepped" and self._profile is not None:
