@@ -48,7 +48,11 @@ def chosen(said: Said, family: Family, report: Report) -> tuple[Named, Answers] 
     if found is None:
         return None
     params = Said(node.get("params"), (*place, "params"))
-    return found, answers(params, found.rows, report, owner=found.name)
+    given = answers(params, found.rows, report, owner=found.name)
+    missing = [row.needed for row in found.rows if row.needed and not given[row.key].place]
+    for needed in missing:
+        report.problem((*place, "class"), f"{found.name} needs {needed}")
+    return None if missing else (found, given)
 
 
 def listed(said: Said) -> list[Said]:
@@ -130,8 +134,10 @@ def _number(wanted: type, value: Any) -> int | float:
         number = float(value)
     except (ValueError, OverflowError):
         raise ValueError(f"expected {expected(wanted)}, got {got(value)}") from None
-    if wanted is float or not math.isfinite(number):
+    if wanted is float:
         return number
+    if not math.isfinite(number):
+        raise ValueError(f"expected an integer, got {got(value)}")
     if not number.is_integer():
         raise ValueError(f"expected an integer, got {got(value)}; google/seq2seq would have cut it to {int(number)}")
     return int(number)

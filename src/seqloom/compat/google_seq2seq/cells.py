@@ -120,7 +120,7 @@ CELLS = Family(
 )
 
 
-def recurrent(given: Answers, report: Report, *, residuals: bool = True) -> Part:
+def recurrent(given: Answers, report: Report) -> Part:
     """The keys of an encoder or a decoder of ours that their `rnn_cell` block says."""
     chosen = CELLS.find(given["rnn_cell.cell_class"], report)
     if chosen is None:
@@ -132,7 +132,7 @@ def recurrent(given: Answers, report: Report, *, residuals: bool = True) -> Part
         "layers": given["rnn_cell.num_layers"],
         "dropout": left_out(given["rnn_cell.dropout_input_keep_prob"], report),
         "output_dropout": left_out(given["rnn_cell.dropout_output_keep_prob"], report),
-        "residual": _residual(given) if residuals else "none",
+        "residual": _residual(given),
         "dense": given["rnn_cell.residual_dense"].to(lambda dense: dense and _residual(given).value != "none"),
         "uniform": given["init_scale"],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seqloom.compat.google_seq2seq.cells import BLOCK, left_out, recurrent
 from seqloom.compat.google_seq2seq.rows import Family, Named, Part, Row
 from seqloom.compat.google_seq2seq.said import Answers, Report, Said
@@ -12,6 +14,11 @@ POSITIONS = (
     Row("position_embeddings.enable", True, "`positions`"),
     Row("position_embeddings.combiner_fn", "tensorflow.multiply", "`positions`; also tensorflow.add"),
     Row("position_embeddings.num_positions", 100, "`max_positions`"),
+)
+_NEVER = "this encoder takes the layers apart and never had residual connections; there are none here, either"
+STACK = tuple(
+    replace(row, ours="nothing: this encoder never had them", notice=_NEVER) if "residual" in row.key else row
+    for row in BLOCK
 )
 POOLING = (
     Row("dropout_keep_prob", 0.8, "`dropout`, which is what they don't keep"),
@@ -31,8 +38,8 @@ CONVOLUTIONAL = (
     *POSITIONS,
 )
 IMAGE = (
-    Row("resize_height", 299, "`height` of the tokenizer Pixels"),
-    Row("resize_width", 299, "`width` of the tokenizer Pixels"),
+    Row("resize_height", 299, "`height`, also of the tokenizer `Pixels`"),
+    Row("resize_width", 299, "`width`, also of the tokenizer `Pixels`"),
 )
 
 
@@ -45,10 +52,7 @@ def _bidirectional(given: Answers, report: Report) -> Part:
 
 
 def _stacked(given: Answers, report: Report) -> Part:
-    wanted = given["rnn_cell.residual_connections"]
-    if wanted.value:
-        report.notice(wanted, "StackBidirectionalRNNEncoder never had them, since it takes the layers apart; none here")
-    common = recurrent(given, report, residuals=False) | {"dense": False}
+    common = recurrent(given, report) | {"residual": "none", "dense": False}
     return {"class": "RNNEncoder", "bidirectional": True, "meet": "every_layer", "summary": "all", **common}
 
 
@@ -113,7 +117,7 @@ ENCODERS = Family(
     (
         Named("UnidirectionalRNNEncoder", "`RNNEncoder`, `bidirectional: false`", BLOCK, _unidirectional),
         Named("BidirectionalRNNEncoder", "`RNNEncoder`, `meet: top`", BLOCK, _bidirectional),
-        Named("StackBidirectionalRNNEncoder", "`RNNEncoder`, `meet: every_layer`", BLOCK, _stacked),
+        Named("StackBidirectionalRNNEncoder", "`RNNEncoder`, `meet: every_layer`", STACK, _stacked),
         Named("PoolingEncoder", "`PoolingEncoder`", POOLING, _pooling),
         Named("ConvEncoder", "`ConvolutionalEncoder`", CONVOLUTIONAL, _convolutional),
         Named("InceptionV3Encoder", "`ImageEncoder`", IMAGE, _image, notice=_IMAGE_NOTICE),

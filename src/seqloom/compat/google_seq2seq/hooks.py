@@ -20,7 +20,12 @@ COUNTER = (
 )
 RESTORE = (
     Row("prefix", "", "`prefix`, in our names: encoder or decoder"),
-    Row("checkpoint_path", "", "`run`, a run directory of Seqloom; TensorFlow's checkpoints can't be read"),
+    Row(
+        "checkpoint_path",
+        "",
+        "`run`, a run directory of Seqloom; TensorFlow's checkpoints can't be read",
+        needed="checkpoint_path: a run directory of Seqloom",
+    ),
 )
 
 
@@ -37,8 +42,6 @@ def _samples(given: Answers, report: Report) -> Part:
 
 def _restore(given: Answers, report: Report) -> Part:
     path, prefix = given["checkpoint_path"], given["prefix"]
-    if not path.value:
-        report.problem(path.place, "VariableRestoreHook needs checkpoint_path: a run directory of Seqloom")
     report.notice(path, "this must be a run directory of Seqloom, since TensorFlow's checkpoints can't be read here")
     return {"class": "WarmStart", "run": path.to(literal), "prefix": prefix.to(_scope)}
 

@@ -10,6 +10,7 @@ from seqloom.compat.google_seq2seq.answers import chosen, listed
 from seqloom.compat.google_seq2seq.rows import Family, Named, Part, Row
 from seqloom.compat.google_seq2seq.said import Answers, Report, Said
 
+ROUGE_TYPES = "rouge_1, rouge_2 or rouge_l, and /f_score, /p_score or /r_score behind it, such as rouge_1/f_score"
 SEGMENTATIONS = {"": "none", "strip_bpe": "bpe", "decode_sentencepiece": "sentencepiece"}
 POSTPROC = Row(
     "postproc_fn",
@@ -24,7 +25,7 @@ TEXT = (
     Row("separator", " ", "nothing: the tokenizer's delimiter", notice=_SEPARATOR),
     POSTPROC,
 )
-ROUGE = (*TEXT, Row("rouge_type", "", "`kind` and `value`; it must be there"))
+ROUGE = (*TEXT, Row("rouge_type", "", "`kind` and `value`", needed=f"rouge_type: {ROUGE_TYPES}"))
 
 
 def _bleu(given: Answers, report: Report) -> Part:
@@ -35,8 +36,7 @@ def _rouge(given: Answers, report: Report) -> Part:
     kind = given["rouge_type"]
     match = re.fullmatch(r"rouge_([12l])/([fpr])_score", kind.value)
     if match is None:
-        what = f"expected rouge_1, rouge_2 or rouge_l, and /f_score, /p_score or /r_score, got {kind.value!r}"
-        report.problem(kind.place, f"rouge_type: {what}")
+        report.problem(kind.place, f"expected {ROUGE_TYPES}, got {kind.value!r}")
         return {}
     return {"class": "Rouge", "kind": match[1], "value": match[2]}
 

@@ -79,6 +79,15 @@ def texts(options: Mapping[str, Said], part: str, report: Report) -> Texts:
     return Texts(_corpora(sources, targets, report), *delimiters)
 
 
+def check_alike(training: Texts, validation: Texts, report: Report) -> None:
+    """Training and validation must cut a side's text in one way."""
+    for side in ("source", "target"):
+        one, other = (getattr(texts, f"{side}_delimiter") for texts in (training, validation))
+        if other.place and other.value != one.value:
+            what = f"this is another delimiter than in training, {one.value!r}; texts are cut in one way here"
+            report.problem(other.place, what)
+
+
 def _given(pipeline: Said, report: Report, *, only_text: bool) -> Answers:
     """The pipeline's parameters; none of one that is not read because files are given and that isn't text."""
     if not pipeline.value:

@@ -53,10 +53,11 @@ def unfenced(text: str) -> str:
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
     if not lines[first].lstrip().startswith(FENCE):
         return text
-    opening = lines[first].lstrip().lstrip("`")
+    line = lines[first].lstrip()
+    opening = line.lstrip("`")
     lines[first] = opening if ":" in opening else ""
     last = max(i for i, line in enumerate(lines) if line.strip() or i == first)
-    lines[last] = lines[last].rstrip().removesuffix(FENCE)
+    lines[last] = lines[last].rstrip().removesuffix(line[: len(line) - len(opening)])
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seqloom.compat.google_seq2seq.said import Answers, Report, Said
-from seqloom.registry import suggest, with_article
+from seqloom.registry import suggest
 
 Part = dict[str, Any]  # of our configuration; its leaves are Said or plain values
 
@@ -17,7 +17,8 @@ class Row:
     """A key of theirs.
 
     `ours` is what becomes of it, in the words of the page.  Where there is no such thing here, `refused` is the
-    sentence about every value but the default; where the value makes no difference, `notice` is.
+    sentence about every value but the default; where the value makes no difference, `notice` is.  Where a class
+    can't do without, `needed` says what to write.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Row:
     refused: str = ""
     notice: str = ""
     choices: tuple[str, ...] = ()
+    needed: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,9 @@ class Family:
         elif found.refused:
             report.problem(said.place, f"{found.name}: {found.refused}")
             return None
-        elif found.notice and said.place:
+        elif found.notice:
             report.notice(said, f"{found.name}: {found.notice}")
         return found
-
-    def article(self) -> str:
-        return with_article(self.noun)
 
 
 def changed(rows: Iterable[Row], defaults: Mapping[str, Any]) -> tuple[Row, ...]:

@@ -10,7 +10,7 @@ from seqloom.compat.google_seq2seq.flags import EXTRA, INFER, TRAIN
 from seqloom.compat.google_seq2seq.hooks import hooks
 from seqloom.compat.google_seq2seq.metrics import metrics
 from seqloom.compat.google_seq2seq.models import MODELS
-from seqloom.compat.google_seq2seq.pipelines import texts
+from seqloom.compat.google_seq2seq.pipelines import check_alike, texts
 from seqloom.compat.google_seq2seq.rows import Named, Part
 from seqloom.compat.google_seq2seq.said import Answers, Report, Said
 from seqloom.compat.google_seq2seq.settled import settled
@@ -63,6 +63,9 @@ def _model(named: Said, report: Report) -> Named | None:
 
 def _sections(flags: Answers, given: Answers, model: Named, report: Report) -> Part:
     training, validation = texts(flags, "train", report), texts(flags, "dev", report)
+    check_alike(training, validation, report)
+    if training.corpora is not None and validation.corpora is None:
+        report.notices.append("no text to validate on was named: some of the training text is held out for that")
     measured, segmentation = metrics(flags["metrics"], report)
     sections = {
         "task": task(measured, training),
