@@ -1,7 +1,8 @@
 """Recurrent cells run along whole sequences, with their gradients written out.
 
 Autograd would remember each small operation of each step, and add up the gradient of the recurrent weights step by
-step.  Here a step keeps only what its gradient needs, and the weights' gradient is one product over all steps.
+step.  Here a step keeps only what its gradient needs; whatever does not wait for the step behind it is done for all
+steps at once; and the weights' gradient is one product.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
 
 
 def gru(projected: Tensor, h: Tensor, weight: Tensor, *, reset_after: bool) -> Tensor:
@@ -39,43 +38,41 @@ class _GRUResetBefore(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-        (T, N, _), D = projected.shape, h.size(1)
-        of_gates, of_candidate = weight[: 2 * D].t(), weight[2 * D :].t()
-        gates, candidates = projected.new_empty(T, N, 2 * D), projected.new_empty(T, N, D)
-        states = projected.new_empty(T + 1, N, D)
+        D, (of_gates, of_candidate) = h.size(1), weight.t().contiguous().split((2 * h.size(1), h.size(1)), 1)
+        gates, candidates, states = _room(projected, 2 * D), _room(projected, D), _room(projected, D, more=1)
         states[0] = h
-        for x, g, c, before, after in zip(projected, gates, candidates, states, states[1:], strict=False):
-            torch.addmm(x[:, : 2 * D], before, of_gates, out=g).sigmoid_()
-            torch.addmm(x[:, 2 * D :], g[:, :D] * before, of_candidate, out=c).tanh_()
-            torch.lerp(c, before, g[:, D:], out=after)
+        inputs = zip(projected[..., : 2 * D].unbind(), projected[..., 2 * D :].unbind(), strict=True)
+        kept = zip(gates.unbind(), *_halves(gates), candidates.unbind(), states[1:].unbind(), strict=True)
+        for (to_gates, to_candidate), (g, r, z, c, after) in zip(inputs, kept, strict=True):
+            torch.addmm(to_gates, h, of_gates, out=g).sigmoid_()
+            torch.addmm(to_candidate, r * h, of_candidate, out=c).tanh_()
+            h = torch.lerp(c, h, z, out=after)
         ctx.save_for_backward(gates, candidates, states, weight)
         return states[1:].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, candidates, states, weight = ctx.saved_tensors
-        (T, N, D), (given,) = candidates.shape, gradients
-        of_gates, of_candidate = weight[: 2 * D], weight[2 * D :]
-        of_input, dh = gates.new_empty(T, N, 3 * D), torch.zeros_like(candidates[0])
-        dg = torch.empty_like(gates[0])
-        for t in range(T - 1, -1, -1):
-            g, c, before = gates[t], candidates[t], states[t]
-            r, z = g[:, :D], g[:, D:]
-            dh = dh + given[t]
-            kept = dh * z
-            dc = tanh_backward(dh - kept, c)
-            da = dc @ of_candidate
-            torch.mul(da, before, out=dg[:, :D])
-            torch.mul(dh, before - c, out=dg[:, D:])
-            dx = sigmoid_backward(dg, g)
-            of_input[t, :, : 2 * D], of_input[t, :, 2 * D :] = dx, dc
-            dh = torch.addmm(kept.addcmul_(da, r), dx, of_gates)
-        earlier = states[:-1]
+        D, before, (r, z) = candidates.size(-1), states[:-1], gates.chunk(2, -1)
+        of_gates, of_candidate = weight.split((2 * D, D))
+        # how the gradient of a step's state becomes that of its update and candidate, and that of r h that of its reset
+        by_state = torch.stack([(before - candidates) * z * (1 - z), (1 - z) * (1 - candidates**2)], -2)
+        by_reset = before * r * (1 - r)
+        of_input = _room(gates, 3 * D)
+        out = of_input.unflatten(-1, (3, D))
+        rest, both = out[..., 1:, :], of_input[..., : 2 * D]
+        views = (gradients[0], by_state, by_reset, r, z, out[..., 0, :], rest, both, of_input[..., 2 * D :])
+        steps = list(zip(*(x.unbind() for x in views), strict=True))
+        dh = torch.zeros_like(candidates[0])
+        for given, to_rest, to_reset, r_, z_, dr, drest, dgates, dc in reversed(steps):
+            dh = dh + given
+            torch.mul(dh[:, None], to_rest, out=drest)
+            product = dc @ of_candidate
+            torch.mul(product, to_reset, out=dr)
+            dh = (dh * z_).addcmul_(product, r_).addmm_(dgates, of_gates)
         rows = of_input.flatten(0, 1).t()
-        of_weight = torch.cat(
-            [rows[: 2 * D] @ earlier.flatten(0, 1), rows[2 * D :] @ (gates[..., :D] * earlier).flatten(0, 1)]
-        )
-        return of_input, dh, of_weight
+        parts = rows[: 2 * D] @ before.flatten(0, 1), rows[2 * D :] @ (r * before).flatten(0, 1)
+        return of_input, dh, torch.cat(parts)
 
 
 class _GRUResetAfter(torch.autograd.Function):
@@ -83,40 +80,42 @@ class _GRUResetAfter(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-        (T, N, _), D = projected.shape, h.size(1)
-        across = weight.t()
-        gates, candidates = projected.new_empty(T, N, 2 * D), projected.new_empty(T, N, D)
-        heard, states = projected.new_empty(T, N, D), projected.new_empty(T + 1, N, D)
+        D, across = h.size(1), weight.t().contiguous()
+        gates, candidates, states = _room(projected, 2 * D), _room(projected, D), _room(projected, D, more=1)
+        heard = _room(projected, 3 * D)
         states[0] = h
-        for x, g, c, u, before, after in zip(projected, gates, candidates, heard, states, states[1:], strict=False):
-            recurrent = before @ across
-            torch.add(x[:, : 2 * D], recurrent[:, : 2 * D], out=g).sigmoid_()
-            u.copy_(recurrent[:, 2 * D :])
-            torch.addcmul(x[:, 2 * D :], g[:, :D], u, out=c).tanh_()
-            torch.lerp(c, before, g[:, D:], out=after)
+        inputs = zip(projected[..., : 2 * D].unbind(), projected[..., 2 * D :].unbind(), strict=True)
+        said = zip(heard.unbind(), heard[..., : 2 * D].unbind(), heard[..., 2 * D :].unbind(), strict=True)
+        kept = zip(gates.unbind(), *_halves(gates), candidates.unbind(), states[1:].unbind(), strict=True)
+        for (to_gates, to_candidate), (u, ug, uc), (g, r, z, c, after) in zip(inputs, said, kept, strict=True):
+            torch.mm(h, across, out=u)
+            torch.add(to_gates, ug, out=g).sigmoid_()
+            torch.addcmul(to_candidate, r, uc, out=c).tanh_()
+            h = torch.lerp(c, h, z, out=after)
         ctx.save_for_backward(gates, candidates, heard, states, weight)
         return states[1:].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, candidates, heard, states, weight = ctx.saved_tensors
-        (T, N, D), (given,) = candidates.shape, gradients
-        of_recurrent, dh = gates.new_empty(T, N, 3 * D), torch.zeros_like(candidates[0])
-        of_candidates, dg = torch.empty_like(candidates), torch.empty_like(gates[0])
-        for t in range(T - 1, -1, -1):
-            g, c, before, du = gates[t], candidates[t], states[t], of_recurrent[t]
-            r, z = g[:, :D], g[:, D:]
-            dh = dh + given[t]
-            kept = dh * z
-            dc = tanh_backward(dh - kept, c)
-            torch.mul(dc, heard[t], out=dg[:, :D])
-            torch.mul(dh, before - c, out=dg[:, D:])
-            du[:, : 2 * D] = sigmoid_backward(dg, g)
-            torch.mul(dc, r, out=du[:, 2 * D :])
-            of_candidates[t] = dc
-            dh = torch.addmm(kept, du, weight)
+        D, before, (r, z) = candidates.size(-1), states[:-1], gates.chunk(2, -1)
+        by_update, by_candidate = (before - candidates) * z * (1 - z), (1 - z) * (1 - candidates**2)
+        # how the gradient of a step's candidate becomes that of its reset gate, and that of what it hears of the state
+        by_both = torch.stack([heard[..., 2 * D :] * r * (1 - r), r], -2)
+        of_recurrent, of_candidates = _room(gates, 3 * D), torch.empty_like(candidates)
+        out = of_recurrent.unflatten(-1, (3, D))
+        update, ends = out[..., 1, :], out[..., ::2, :]
+        views = (gradients[0], by_update, by_candidate, by_both, z, of_recurrent, update, ends, of_candidates)
+        steps = list(zip(*(x.unbind() for x in views), strict=True))
+        dh = torch.zeros_like(candidates[0])
+        for given, to_update, to_candidate, to_both, z_, du, dz, dboth, dc in reversed(steps):
+            dh = dh + given
+            torch.mul(dh, to_update, out=dz)
+            torch.mul(dh, to_candidate, out=dc)
+            torch.mul(dc[:, None], to_both, out=dboth)
+            dh = (dh * z_).addmm_(du, weight)
         of_input = torch.cat([of_recurrent[..., : 2 * D], of_candidates], -1)
-        return of_input, dh, of_recurrent.flatten(0, 1).t() @ states[:-1].flatten(0, 1)
+        return of_input, dh, of_recurrent.flatten(0, 1).t() @ before.flatten(0, 1)
 
 
 class _LSTM(torch.autograd.Function):
@@ -124,36 +123,49 @@ class _LSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, h: Tensor, c: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        (T, N, _), D = projected.shape, h.size(1)
-        across = weight.t()
-        gates, outputs = projected.new_empty(T, N, 4 * D), projected.new_empty(T + 1, N, D)
-        memories, shown = projected.new_empty(T + 1, N, D), projected.new_empty(T, N, D)
+        D, across = h.size(1), weight.t().contiguous()
+        gates, shown = _room(projected, 4 * D), _room(projected, D)
+        outputs, memories = _room(projected, D, more=1), _room(projected, D, more=1)
         outputs[0], memories[0] = h, c
-        for t in range(T):
-            g = torch.addmm(projected[t], outputs[t], across, out=gates[t])
-            g[:, : 3 * D].sigmoid_()
-            g[:, 3 * D :].tanh_()
-            o, i, f, candidate = g.chunk(4, 1)
-            after = torch.mul(f, memories[t], out=memories[t + 1]).addcmul_(i, candidate)
-            torch.mul(o, torch.tanh(after, out=shown[t]), out=outputs[t + 1])
+        views = (projected, gates, gates[..., : 3 * D], *gates.chunk(4, -1), shown, outputs[1:], memories[1:])
+        steps = zip(*(x.unbind() for x in views), strict=True)
+        for x, g, three, o, i, f, candidate, seen, output, memory in steps:
+            torch.addmm(x, h, across, out=g)
+            three.sigmoid_()
+            candidate.tanh_()
+            c = torch.mul(f, c, out=memory).addcmul_(i, candidate)
+            h = torch.mul(o, torch.tanh(c, out=seen), out=output)
         ctx.save_for_backward(gates, outputs, memories, shown, weight)
         return outputs[1:].clone(), memories[1:].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         gates, outputs, memories, shown, weight = ctx.saved_tensors
-        (T, _, D), (of_outputs, of_memories) = shown.shape, gradients
-        of_input, dh, dc = torch.empty_like(gates), torch.zeros_like(shown[0]), torch.zeros_like(shown[0])
-        dg = torch.empty_like(gates[0])
-        for t in range(T - 1, -1, -1):
-            g, dx = gates[t], of_input[t]
-            o, i, f, candidate = g.chunk(4, 1)
-            dh = dh + of_outputs[t]
-            dc = dc + of_memories[t] + tanh_backward(dh * o, shown[t])
-            torch.mul(dh, shown[t], out=dg[:, :D])
-            torch.mul(dc, candidate, out=dg[:, D : 2 * D])
-            torch.mul(dc, memories[t], out=dg[:, 2 * D : 3 * D])
-            dx[:, : 3 * D] = sigmoid_backward(dg[:, : 3 * D], g[:, : 3 * D])
-            dx[:, 3 * D :] = tanh_backward(dc * i, candidate)
-            dh, dc = dx @ weight, dc * f
+        o, i, f, candidate = gates.chunk(4, -1)
+        by_output, by_shown = shown * o * (1 - o), o * (1 - shown**2)
+        # how the gradient of a step's memory becomes that of its input and forget gates and of its candidate
+        by_memory = [candidate * i * (1 - i), memories[:-1] * f * (1 - f), i * (1 - candidate**2)]
+        of_input, to_rest = torch.empty_like(gates), torch.stack(by_memory, -2)
+        out = of_input.unflatten(-1, (4, -1))
+        views = (*gradients, by_output, by_shown, to_rest, f, of_input, out[..., 0, :], out[..., 1:, :])
+        dh, dc = torch.zeros_like(shown[0]), torch.zeros_like(shown[0])
+        for given, kept, to_o, to_c, rest, f_, dx, do, drest in reversed(
+            list(zip(*(x.unbind() for x in views), strict=True))
+        ):
+            dh = dh + given
+            dc = (dc + kept).addcmul_(dh, to_c)
+            torch.mul(dh, to_o, out=do)
+            torch.mul(dc[:, None], rest, out=drest)
+            dh, dc = dx @ weight, dc * f_
         return of_input, dh, dc, of_input.flatten(0, 1).t() @ outputs[:-1].flatten(0, 1)
+
+
+def _room(like: Tensor, size: int, *, more: int = 0) -> Tensor:
+    """Room for what each step of [T, N, ...] keeps, and `more` steps, [T + more, N, size]."""
+    return like.new_empty(len(like) + more, like.size(1), size)
+
+
+def _halves(x: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The two halves of each step."""
+    first, second = x.chunk(2, -1)
+    return first.unbind(), second.unbind()
