@@ -38,7 +38,8 @@ class _GRUResetBefore(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-        D, (of_gates, of_candidate) = h.size(1), weight.t().contiguous().split((2 * h.size(1), h.size(1)), 1)
+        D, across = h.size(1), weight.t().contiguous()
+        of_gates, of_candidate = across[:, : 2 * D], across[:, 2 * D :]
         gates, candidates, states = _room(projected, 2 * D), _room(projected, D), _room(projected, D, more=1)
         states[0] = h
         inputs = zip(projected[..., : 2 * D].unbind(), projected[..., 2 * D :].unbind(), strict=True)
@@ -59,7 +60,7 @@ class _GRUResetBefore(torch.autograd.Function):
         by_state = torch.stack([(before - candidates) * z * (1 - z), (1 - z) * (1 - candidates**2)], -2)
         by_reset = before * r * (1 - r)
         of_input = _room(gates, 3 * D)
-        out = of_input.unflatten(-1, (3, D))
+        out = of_input.view(*candidates.shape[:2], 3, D)
         rest, both = out[..., 1:, :], of_input[..., : 2 * D]
         views = (gradients[0], by_state, by_reset, r, z, out[..., 0, :], rest, both, of_input[..., 2 * D :])
         steps = list(zip(*(x.unbind() for x in views), strict=True))
@@ -103,7 +104,7 @@ class _GRUResetAfter(torch.autograd.Function):
         # how the gradient of a step's candidate becomes that of its reset gate, and that of what it hears of the state
         by_both = torch.stack([heard[..., 2 * D :] * r * (1 - r), r], -2)
         of_recurrent, of_candidates = _room(gates, 3 * D), torch.empty_like(candidates)
-        out = of_recurrent.unflatten(-1, (3, D))
+        out = of_recurrent.view(*candidates.shape[:2], 3, D)
         update, ends = out[..., 1, :], out[..., ::2, :]
         views = (gradients[0], by_update, by_candidate, by_both, z, of_recurrent, update, ends, of_candidates)
         steps = list(zip(*(x.unbind() for x in views), strict=True))
@@ -146,7 +147,7 @@ class _LSTM(torch.autograd.Function):
         # how the gradient of a step's memory becomes that of its input and forget gates and of its candidate
         by_memory = [candidate * i * (1 - i), memories[:-1] * f * (1 - f), i * (1 - candidate**2)]
         of_input, to_rest = torch.empty_like(gates), torch.stack(by_memory, -2)
-        out = of_input.unflatten(-1, (4, -1))
+        out = of_input.view(*shown.shape[:2], 4, -1)
         views = (*gradients, by_output, by_shown, to_rest, f, of_input, out[..., 0, :], out[..., 1:, :])
         dh, dc = torch.zeros_like(shown[0]), torch.zeros_like(shown[0])
         for given, kept, to_o, to_c, rest, f_, dx, do, drest in reversed(
