@@ -62,10 +62,10 @@ TRAIN = (
 )
 
 INFER = (
-    Row("tasks", [], "what `seqloom infer` does: see the tasks"),
-    Row("config_path", None, "`seqloom infer --config-path`", type=str),
-    Row("input_pipeline", {}, "what `seqloom infer` reads"),
-    Row("model_dir", None, "the run directory of `seqloom infer`", type=str),
+    Row("tasks", [], "what is to be written: see the tasks"),
+    Row("config_path", None, "the file of these flags; also several, as `--config-paths`", type=str),
+    Row("input_pipeline", {}, "the sources to read"),
+    Row("model_dir", None, "the run directory", type=str),
     Row("checkpoint_path", None, "the checkpoint: best, last, a step, or a path that ends in one", type=str),
 )
 
