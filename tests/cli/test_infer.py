@@ -124,7 +124,7 @@ def test_attention_may_go_without_pictures(seqloom: Any, trained: Path, flag: st
 def test_beams_are_written_and_become_pages(seqloom: Any, trained: Path) -> None:
     inferred(seqloom, trained, "[{class: DumpBeams, params: {file: beams.npz}}]")
     with np.load(seqloom.folder / "beams.npz") as file:
-        assert sorted(file.files) == ["beam_parent_ids", "log_probs", "predicted_ids", "scores"]
+        assert sorted(file.files) == ["beam_parent_ids", "end_id", "log_probs", "predicted_ids", "scores"]
         assert len(file["predicted_ids"]) == len(LINES)
     symbols = Tokenizers.load(trained / "tokenizers").target.vocabulary.symbols[len(SPECIALS) :]
     (seqloom.folder / "vocabulary").write_text("".join(f"{symbol}\t1\n" for symbol in symbols))
@@ -137,6 +137,9 @@ def test_beams_are_written_and_become_pages(seqloom: Any, trained: Path) -> None
     assert best == f"{wanted} SEQUENCE_END"
     bare = seqloom("beam-tree", "-d", "beams.npz", "--output_dir", "bare")
     assert (bare.code, bare.out) == (0, made.out.replace("trees/", "bare/"))
+    page = (seqloom.folder / "bare" / "000002.html").read_text("utf8")
+    ids = [symbols.index(token) for token in wanted.split()] + [len(symbols) + 2]
+    assert re.findall(r'<span dir="auto">(.*?)</span>', page)[0] == " ".join(map(str, ids))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from seqloom.cli import options
+from seqloom.search import SearchOptions
+
 STRANGE = ["a b c", "", "   ", "a\u2028b", "\ufeffa b", "a\tb", "😀 a", "مرحبا", "x" * 1_000_000, "\0 a", "a b\r", "j"]
 
 
@@ -112,3 +115,9 @@ def test_a_faulty_dictionary_is_named(seqloom: Any, trained: Path) -> None:
     assert seqloom.refused("translate", trained, "--dictionary", "words", input=b"a\n", code=1) == (
         "seqloom: words: line 1: a dictionary has lines like source TAB target, or source TAB target TAB probability\n"
     )
+
+
+def test_a_dictionary_of_the_run_is_left_aside_where_nothing_is_copied() -> None:
+    run = SearchOptions(unknown="copy", dictionary=Path("words"))
+    assert options.search(run, beam_size=2, unknown="show") == SearchOptions(beam_size=2, unknown="show")
+    assert options.search(run, beam_size=2) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))

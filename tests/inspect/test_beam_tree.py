@@ -199,6 +199,14 @@ def test_without_a_script_every_end_is_listed_and_leads_into_the_picture() -> No
     ]
 
 
+def test_of_many_ends_the_first_are_open_and_the_others_folded() -> None:
+    ends = Trace((tuple(Candidate(None, 1, -float(k), -float(k), "finished") for k in range(8)),))
+    page = beam_page(BeamView(ends, {}))
+    first, folded = page.split("<details>")
+    assert (first.count("<li><a"), folded.count("<li><a")) == (5, 3)
+    assert "<summary>3 more</summary>" in folded and "<details>" not in beam_page(VIEW)
+
+
 def test_a_search_without_anything_pruned_offers_nothing_to_hide() -> None:
     kept = Trace(((Candidate(None, 1, -1.0, -1.0, "finished"),),))
     assert 'id="pruned"' in beam_page(VIEW) and 'id="survivors"' in beam_page(VIEW)

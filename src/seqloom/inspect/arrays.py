@@ -13,6 +13,7 @@ from seqloom.data.text import cannot_read
 from seqloom.errors import DataError
 from seqloom.inspect.attention import AttentionView
 from seqloom.search.trace import Candidate, Fate, Trace
+from seqloom.vocabulary import EOS
 
 Place = tuple[int, int]  # step and place among its candidates
 NEEDED = ("predicted_ids", "beam_parent_ids", "scores")
@@ -30,6 +31,7 @@ def save_searches(path: Path, traces: Sequence[Trace], *, beam_size: int, number
     predicted_ids, beam_parent_ids, scores and log_probs are [N, T, W].  The beam has all hypotheses under way and the
     `beam_size` best that are finished, the best score first; what is finished repeats its end.  Parents are places in
     the beam of the step before.  Where there is nothing, ids and parents are -1 and the others -inf.
+    end_id is the number of the end sign.
     """
     beams = [list(_beams(trace, beam_size)) for trace in traces]
     steps = max(map(len, beams), default=0)
@@ -45,7 +47,8 @@ def save_searches(path: Path, traces: Sequence[Trace], *, beam_size: int, number
                 ids[n, t, w], parents[n, t, w] = numbers[candidate.token], before.index(parent) if before else 0
                 scores[n, t, w], log_probs[n, t, w] = candidate.score, candidate.log_prob
             before = beam
-    np.savez(path, predicted_ids=ids, beam_parent_ids=parents, scores=scores, log_probs=log_probs)
+    end = np.array(numbers[EOS], np.int32)
+    np.savez(path, predicted_ids=ids, beam_parent_ids=parents, scores=scores, log_probs=log_probs, end_id=end)
 
 
 def _beams(trace: Trace, beam_size: int) -> list[list[Place]]:
@@ -67,13 +70,16 @@ def _beams(trace: Trace, beam_size: int) -> list[list[Place]]:
 def load_searches(path: Path, *, end: int | None = None) -> list[Trace]:
     """The searches in a file like those of `save_searches`; the shapes may also be [T, W] of every search.
 
-    A hypothesis is finished by the token `end`, and by the last step.  Raises DataError for any other file.
+    A hypothesis is finished by the token `end`, by default the file's end_id if it has one, and by the last step.
+    Raises DataError for any other file.
     """
     arrays = _arrays(path)
     ids, parents, scores = (arrays[name] for name in NEEDED)
     log_probs = arrays.get("log_probs", scores)
     if not len(ids) == len(parents) == len(scores) == len(log_probs):
         raise DataError(f"{path}: its arrays are of different numbers of searches")
+    if end is None and "end_id" in arrays:
+        end = arrays["end_id"].tolist()
     try:
         return [_trace(*search, end=end) for search in zip(ids, parents, scores, log_probs, strict=True)]
     except (IndexError, ValueError) as error:

@@ -12,6 +12,7 @@ from seqloom.inspect.document import document, inert
 from seqloom.inspect.document import packaged as _packaged
 from seqloom.inspect.labels import visible_line
 
+FIRST = 5  # hypotheses that are listed at once
 _FATES = {
     "kept": "kept, and extended",
     "finished": "finished: a whole hypothesis",
@@ -36,8 +37,8 @@ def beam_page(view: BeamView) -> str:
 </header>
 <section>
 <h2>Finished, best first</h2>
-<ol id="found">
-{_found(view)}</ol>
+<div id="found">
+{_found(view)}</div>
 </section>
 <section id="search">
 <h2>Search <span class="hint" id="hint">time runs to the right, the best path is on top</span></h2>
@@ -88,8 +89,11 @@ def _subtitle(view: BeamView) -> str:
 
 
 def _found(view: BeamView) -> str:
-    """A list entry for each finished hypothesis, which leads to its end in the picture."""
-    return "".join(_entry(view, end) for end in view.trace.finished())
+    """A list entry for each finished hypothesis, which leads to its end in the picture; the first few are open."""
+    entries = [_entry(view, end) for end in view.trace.finished()]
+    first, rest = entries[:FIRST], entries[FIRST:]
+    more = f"<details><summary>{len(rest)} more</summary>\n<ol>\n{''.join(rest)}</ol>\n</details>\n" if rest else ""
+    return f"<ol>\n{''.join(first)}</ol>\n{more}"
 
 
 def _entry(view: BeamView, end: Place) -> str:
