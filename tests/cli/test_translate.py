@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seqloom.cli import options
+from seqloom.cli.options import search
 from seqloom.search import SearchOptions
 
 STRANGE = ["a b c", "", "   ", "a\u2028b", "\ufeffa b", "a\tb", "😀 a", "مرحبا", "x" * 1_000_000, "\0 a", "a b\r", "j"]
@@ -119,5 +119,5 @@ def test_a_faulty_dictionary_is_named(seqloom: Any, trained: Path) -> None:
 
 def test_a_dictionary_of_the_run_is_left_aside_where_nothing_is_copied() -> None:
     run = SearchOptions(unknown="copy", dictionary=Path("words"))
-    assert options.search(run, beam_size=2, unknown="show") == SearchOptions(beam_size=2, unknown="show")
-    assert options.search(run, beam_size=2) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))
+    assert search(run, beam_size=2, unknown="show") == SearchOptions(beam_size=2, unknown="show")
+    assert search(run, beam_size=2) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))
