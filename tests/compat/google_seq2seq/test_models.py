@@ -232,5 +232,7 @@ def test_an_image_s_model(translation: Any) -> None:
     assert value["model"]["encoder"] == {"class": "ImageEncoder", "height": 64, "width": 32, "channels": [32, 64]}
     assert value["tokenizer"]["source"] == {"class": "Pixels", "height": 64, "width": 32}
     assert value["tokenizer"]["target"]["class"] == "VocabularyFile"
+    tree = translation({"model": "Image2Seq", "model_params": params}).tree
+    assert build(Config, tree).model(vocabulary=VocabularySizes(259, 23, joint=False)).encoder.widths.keys == 64
     whole = translation({"model": "Image2Seq"}).tree.value["model"]["encoder"]
     assert whole == {"class": "ImageEncoder", "height": 299, "width": 299, "channels": [32, 64, 128, 256, 512]}
