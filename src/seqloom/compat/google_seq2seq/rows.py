@@ -57,8 +57,9 @@ class Family:
         known = {member.name: member for member in self.members}
         found = known.get(short) if module in ("", *self.modules) else None
         if found is None:
-            whole = f"google/seq2seq has no {self.noun} named {said.value!r}{suggest(short, known)}"
-            report.problem(said.place, whole)
+            usable = [member.name for member in self.members if not member.refused]
+            what = f"google/seq2seq has no {self.noun} named {said.value!r}{suggest(short, usable)}"
+            report.problem(said.place, what)
         elif found.refused:
             report.problem(said.place, f"{found.name}: {found.refused}")
             return None
