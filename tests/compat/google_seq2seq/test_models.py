@@ -197,10 +197,11 @@ def test_all_cells_under_all_encoders_are_built(translation: Any, encoder: str, 
 
 
 def test_decays_are_theirs(translation: Any) -> None:
-    def rate(step: int, **params: Any) -> float:
+    def rate(done: int, **params: Any) -> float:
+        """The rate of the step that comes after so many, which is how they counted."""
         named = {f"optimizer.{key}": value for key, value in params.items()}
         tree = translation({"model": "BasicSeq2Seq", "model_params": named}).tree
-        return build(Config, tree).train.schedule().rate(step, 1000)
+        return build(Config, tree).train.schedule().rate(done + 1, 1000)
 
     common = {"learning_rate": 0.5, "lr_decay_steps": 10, "lr_decay_rate": 0.25}
     assert rate(25, **common, lr_decay_type="exponential_decay") == pytest.approx(0.5 * 0.25**2.5)
@@ -209,6 +210,7 @@ def test_decays_are_theirs(translation: Any) -> None:
     assert rate(25, **common, lr_decay_type="inverse_time_decay") == pytest.approx(0.5 / (1 + 0.25 * 2.5))
     later = common | {"lr_start_decay_at": 20, "lr_stop_decay_at": 40}
     assert rate(20, **later, lr_decay_type="exponential_decay") == 0.5
+    assert rate(21, **later, lr_decay_type="exponential_decay") == pytest.approx(0.5 * 0.25**0.1)
     assert rate(90, **later, lr_decay_type="exponential_decay") == pytest.approx(0.5 * 0.25**2)
     assert rate(90, **common, lr_decay_type="exponential_decay", lr_min_learning_rate=0.1) == 0.1
 

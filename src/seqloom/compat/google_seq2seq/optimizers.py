@@ -9,6 +9,7 @@ from seqloom.compat.google_seq2seq.rows import Family, Named, Part, Row
 from seqloom.compat.google_seq2seq.said import Answers, Report, Said
 
 FOREVER = 2**31 - 1
+FROM_ZERO = "google/seq2seq counted from 0 where 1 is the first step here"
 ONE_PROCESS = "one process trains here; a larger batch_size, or train.accumulate, does what several replicas did"
 OPTIMIZER = (
     Row("optimizer.name", "Adam", "`train.optimizer`"),
@@ -17,8 +18,8 @@ OPTIMIZER = (
     Row("optimizer.lr_decay_type", "", "`train.schedule`"),
     Row("optimizer.lr_decay_steps", 100, "`train.schedule.every`"),
     Row("optimizer.lr_decay_rate", 0.99, "`train.schedule.decay`"),
-    Row("optimizer.lr_start_decay_at", 0, "`train.schedule.start`"),
-    Row("optimizer.lr_stop_decay_at", FOREVER, "`train.schedule.stop`"),
+    Row("optimizer.lr_start_decay_at", 0, "`train.schedule.start`, one more since they counted from 0"),
+    Row("optimizer.lr_stop_decay_at", FOREVER, "`train.schedule.stop`, one more likewise"),
     Row("optimizer.lr_min_learning_rate", 1e-12, "`train.schedule.floor`"),
     Row("optimizer.lr_staircase", False, "`train.schedule.staircase`"),
     Row("optimizer.clip_gradients", 5.0, "`train.clip`"),
@@ -153,8 +154,8 @@ def schedule(given: Answers, report: Report) -> Part:
         **chosen.make(given, report),
         "peak": peak,
         "every": given["optimizer.lr_decay_steps"],
-        "start": given["optimizer.lr_start_decay_at"],
-        "stop": given["optimizer.lr_stop_decay_at"].to(lambda step: None if step >= FOREVER else step),
+        "start": given["optimizer.lr_start_decay_at"].to(lambda step: step + 1, FROM_ZERO),
+        "stop": given["optimizer.lr_stop_decay_at"].to(lambda step: None if step >= FOREVER else step + 1, FROM_ZERO),
         "floor": given["optimizer.lr_min_learning_rate"],
         "staircase": given["optimizer.lr_staircase"],
     }
