@@ -74,11 +74,15 @@ function bring(one) {
   if (box.top < 0 || box.bottom > innerHeight) one.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
+function rounded(number, digits) {
+  return (Math.round(number * 10 ** digits) / 10 ** digits + 0).toFixed(digits); // there is no -0
+}
+
 function tell(path) {
   const { gain, log_prob, score, fate } = candidate(path.at(-1)), step = path.at(-1)[0];
   part("path").replaceChildren(
     ...path.map((place) => make("span", { class: "token", dir: "auto" }, candidate(place).token)));
-  const shown = (number) => number.toFixed(3).replace("-", "−");
+  const shown = (number) => rounded(number, 3).replace("-", "−");
   const numbers = [
     ["step", `${step + 1} of ${data.steps.length}`], ["what became of it", fate],
     ["log-probability of the token", shown(gain)], ["of the hypothesis so far", shown(log_prob)],
@@ -107,7 +111,7 @@ function goThrough(event) {
 
 function name(one) {
   const { token, gain, score, fate } = candidate(read(one.dataset.place));
-  const says = `${token}, ${fate}, log-probability ${gain.toFixed(2)}, score ${score.toFixed(2)}`;
+  const says = `${token}, ${fate}, log-probability ${rounded(gain, 2)}, score ${rounded(score, 2)}`;
   one.setAttribute("role", "treeitem");
   one.setAttribute("aria-level", String(read(one.dataset.place)[0] + 1));
   one.setAttribute("aria-label", says);
