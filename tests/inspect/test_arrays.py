@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,14 +92,51 @@ def test_searches_of_one_shape_each_are_read_as_they_are(tmp_path: Path) -> None
     assert trace.finished() == [(2, 0), (2, 1), (2, 2)]
 
 
-@pytest.mark.parametrize("parents", [[[[0, 0], [5, 0]]], [[[0, 0]]]])
-def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, parents: list[list[list[int]]]) -> None:
+SOUND: dict[str, Any] = {
+    "predicted_ids": np.array([[[3, -1], [1, 5]]]),
+    "beam_parent_ids": np.array([[[0, -1], [0, 0]]]),
+    "scores": np.array([[[-1.0, -np.inf], [-2.0, -3.0]]]),
+}
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"beam_parent_ids": np.array([[[0, 0], [5, 0]]])},
+        {"beam_parent_ids": np.array([[[0, 0], [-2, 0]]])},
+        {"beam_parent_ids": np.array([[[0, 0], [0, 1]]])},  # nobody had that place
+        {"beam_parent_ids": np.array([[[0, 0]]])},
+        {"beam_parent_ids": np.zeros((2, 2, 2), int)},
+        {"beam_parent_ids": np.zeros((1, 2, 2))},
+        {"scores": SOUND["scores"].astype(str)},
+        {"scores": SOUND["scores"].astype(complex)},
+        {"scores": np.full((1, 2, 2), np.nan)},
+        {"scores": np.full((1, 2, 2), -np.inf)},
+        dict.fromkeys(SOUND, np.array(1)),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, different: dict[str, Any]) -> None:
     path = tmp_path / "beams.npz"
-    ids = np.ones((1, 2, 2))
-    np.savez(path, predicted_ids=ids, beam_parent_ids=np.array(parents), scores=ids)
+    np.savez(path, **SOUND)
+    assert len(load_searches(path)) == 1
+    np.savez(path, **SOUND | different)
     with pytest.raises(DataError) as caught:
         load_searches(path)
-    assert str(caught.value) == f"{path}: its arrays don't fit each other, or a parent is not in the beam"
+    assert str(caught.value) == (
+        f"{path}: its arrays don't fit each other, hold something else than finite numbers, or name a parent that "
+        "is not in the beam"
+    )
+
+
+@given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+def test_a_damaged_file_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, place: int, byte: int) -> None:
+    path = tmp_path_factory.mktemp("arrays") / "beams.npz"
+    np.savez_compressed(path, **SOUND)
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] = byte
+    path.write_bytes(data)
+    with suppress(DataError):
+        load_searches(path)
 
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:

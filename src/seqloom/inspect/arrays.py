@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _beams(trace: Trace, beam_size: int) -> list[list[Place]]:
 
 
 def load_searches(path: Path, *, end: int | None = None) -> list[Trace]:
-    """The searches in a file like those of `save_searches`; the shapes may also be [T, W] of every search.
+    """The searches in a file like those of `save_searches`.
 
     A hypothesis is finished by the token `end`, by default the file's end_id if it has one, and by the last step.
     Raises DataError for any other file.
@@ -76,14 +77,15 @@ def load_searches(path: Path, *, end: int | None = None) -> list[Trace]:
     arrays = _arrays(path)
     ids, parents, scores = (arrays[name] for name in NEEDED)
     log_probs = arrays.get("log_probs", scores)
-    if not len(ids) == len(parents) == len(scores) == len(log_probs):
-        raise DataError(f"{path}: its arrays are of different numbers of searches")
     if end is None and "end_id" in arrays:
         end = arrays["end_id"].tolist()
     try:
         return [_trace(*search, end=end) for search in zip(ids, parents, scores, log_probs, strict=True)]
-    except (IndexError, ValueError) as error:
-        raise DataError(f"{path}: its arrays don't fit each other, or a parent is not in the beam") from error
+    except (IndexError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path}: its arrays don't fit each other, hold something else than finite numbers, or name a parent that "
+            "is not in the beam"
+        ) from error
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -95,7 +97,8 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise cannot_read(path, error) from error
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    # what NumPy and zipfile answer damaged files with
+    except (ValueError, TypeError, AttributeError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is not a file of beams that can be read; if its arrays are pickled objects, as NumPy makes of "
             "searches of different lengths, write it again with seqloom infer"
@@ -110,19 +113,26 @@ def _trace(
     *,
     end: int | None,
 ) -> Trace:
-    """One search, from arrays [T, W]."""
+    """One search, from arrays [T, W].  Raises IndexError, ValueError or TypeError if they are of none."""
     if not ids.ndim == 2 or not ids.shape == parents.shape == scores.shape == log_probs.shape:
         raise ValueError("arrays of one search are [T, W]")
+    if not all(array.dtype.kind in "iuf" and np.isfinite(array[ids != NOTHING]).all() for array in (scores, log_probs)):
+        raise ValueError("scores of tokens are finite numbers")
     steps: list[list[Candidate]] = []
-    beam: list[Place | None] = []  # where each place of the last beam stands; None for the start
+    beam: list[Place | None] = []  # where each place of the last beam stands; None where there is nothing
     length = int((ids != NOTHING).any(1).sum())  # of steps in which there is anything
     for t, row in enumerate(zip(ids, parents, scores, log_probs, strict=True)):
         after: list[Place | None] = []
         steps.append([])
         for token, parent, score, log_prob in zip(*(column.tolist() for column in row), strict=True):
-            before = beam[parent] if t and token != NOTHING else None
-            if token == NOTHING or (before and steps[before[0]][before[1]].fate == "finished"):
-                after.append(before)  # it had ended before, or there is nothing
+            if token == NOTHING:
+                after.append(None)
+                continue
+            before = beam[parent] if t else None
+            if t and (parent < 0 or before is None):
+                raise ValueError("a parent is a place of the beam before")
+            if before and steps[before[0]][before[1]].fate == "finished":
+                after.append(before)  # it had ended before
                 continue
             fate: Fate = "finished" if token == end or t == length - 1 else "kept"
             after.append((t, len(steps[t])))
