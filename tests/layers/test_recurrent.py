@@ -212,6 +212,15 @@ def test_uniform_matrices_start_within_their_bounds() -> None:
     assert stack.cells[0].input.bias.unique().tolist() == [0, 1], "biases stay"  # type: ignore[union-attr, operator]
 
 
+@pytest.mark.parametrize("cell", [partial(LSTMCell, peepholes=True), LayerNormLSTMCell])
+def test_uniform_leaves_rows_as_they_are_however_narrow_the_cells(cell: Any) -> None:
+    """Peepholes, gains and biases: in narrow cells there are as many rows as features."""
+    stacks = [RecurrentStack(IN, cell=cell, size=3, uniform=uniform) for uniform in (0.04, None)]
+    one, other = (dict(stack.named_parameters()) for stack in stacks)
+    for name in one:
+        assert ("weight" in name) or torch.equal(one[name], other[name]), name
+
+
 @pytest.mark.parametrize("meet", ["every_layer", "top"])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])

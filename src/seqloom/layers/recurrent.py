@@ -194,9 +194,9 @@ class RecurrentStack(nn.Module):
         self.state_size = layers * self.values * size
         self.dropout, self.output_dropout = Dropout(dropout), Dropout(output_dropout)
         if uniform is not None:
-            for parameter in self.cells.parameters():
-                if parameter.ndim == 2 and len(parameter) >= size:  # matrices; gains and peepholes are rows
-                    nn.init.uniform_(parameter, -uniform, uniform)
+            for one in cells:
+                for linear in (one.input, one.recurrent):
+                    nn.init.uniform_(linear.weight, -uniform, uniform)
 
     def forward(self, x: Tensor, states: States) -> tuple[Tensor, States]:
         """Inputs [N, T, D] and the states before -> outputs [N, T, D] and the states after each, each [N, T, size]."""
