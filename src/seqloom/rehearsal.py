@@ -60,6 +60,7 @@ def rehearse(config: Config) -> Rehearsal:
         task = config.make_task()
         task.prepare(Path(scratch))
         model = task.build(config.model)
+        task.begin(model)
         checkpoints = Checkpoints(Path(scratch))
         trainer = Trainer(model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device)
         batches = [batch for batch, _ in islice(task.batches(Position()), TRIED)]

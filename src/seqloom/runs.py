@@ -90,6 +90,8 @@ def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterabl
     newest = checkpoints.newest_whole()
     if newest:
         trainer.restore(newest)
+    else:
+        task.begin(model)
     _replace(directory / "config.yml", dump(describe(config)))
     metrics.forget_after(trainer.progress.step)
     trainer.report({"event": "started", "step": trainer.progress.step, "resumed": newest is not None})

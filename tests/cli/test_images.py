@@ -10,8 +10,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from safetensors.torch import save_file
+from torch.testing import assert_close
 
+from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import read_config
+from seqloom.encoders import ImageEncoder
 from seqloom.runs import train
 
 Image = pytest.importorskip("PIL.Image")
@@ -81,6 +85,23 @@ def captioner(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_learns_to_say_what_an_image_shows(captioner: Path) -> None:
     rows = [json.loads(line) for line in (captioner / "metrics.jsonl").read_text().splitlines()]
     assert [row["valid.exact"] > 90 for row in rows if "valid.exact" in row] == [True]
+
+
+def test_weights_to_begin_with_are_not_needed_to_go_on(gallery: Path, tmp_path: Path) -> None:
+    file, run = tmp_path / "weights.safetensors", tmp_path / "run"
+    taken = ImageEncoder(height=16, width=16, channels=(16, 32)).state_dict()
+    save_file(taken, file)
+    changes = [
+        f"model.encoder.weights={file}",
+        "train.schedule={class: Constant, peak: 1e-7}",
+        "train.validate_every=1",
+    ]
+    train(read_config(gallery / "captions.yml", [*changes, "train.steps=1"]), run)
+    begun = Checkpoints(run / "checkpoints").load(1).model
+    for name, weight in taken.items():
+        assert_close(begun[f"encoder.{name}"], weight, atol=1e-5, rtol=0)
+    file.unlink()
+    assert train(read_config(gallery / "captions.yml", [*changes, "train.steps=2"]), run).step == 2
 
 
 def test_it_translates_paths_from_the_working_directory(seqloom: Any, captioner: Path) -> None:

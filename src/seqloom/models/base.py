@@ -36,7 +36,10 @@ class Model(nn.Module, ABC):
         """Source sentences [B, S] -> what the decoder starts from."""
 
     def begin(self) -> None:  # noqa: B027 - most models have nothing to do
-        """Called once before a training's first step: the time to take pretrained weights.  Raises DataError."""
+        """Called once before a training's first step, never when it goes on: the time to take pretrained weights.
+
+        Raises DataError.
+        """
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         """What the positions that attention looks at are called; a source's end may be among its `tokens`, or not."""

@@ -69,6 +69,10 @@ class Task(ABC):
         """The model, from its factory and what the data say about it."""
 
     @abstractmethod
+    def begin(self, model: nn.Module) -> None:
+        """Called once before a training's first step, as `Model.begin` is.  Raises DataError."""
+
+    @abstractmethod
     def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
         """Training batches without end, each with the position after it."""
 

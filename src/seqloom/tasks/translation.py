@@ -85,9 +85,11 @@ class TranslationTask(Task):
         return len(self.tokenizers.source.vocabulary), len(self.tokenizers.target.vocabulary)
 
     def build(self, model: Callable[..., Any]) -> Model:
-        built = build_model(model, self.tokenizers)
-        built.begin()
-        return built
+        return build_model(model, self.tokenizers)
+
+    def begin(self, model: nn.Module) -> None:
+        assert isinstance(model, Model)
+        model.begin()
 
     def batches(self, start: Position) -> Iterator[tuple[Batch, Position]]:
         return self.training.iterate(start)
