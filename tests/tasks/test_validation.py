@@ -42,6 +42,18 @@ def test_the_metrics_are_those_of_the_file(toy: Path, tmp_path: Path) -> None:
     assert evaluation.signatures["bleu"] == Bleu(tokenize="none", smooth="none").signature(bootstrap=0, seed=0)
 
 
+def test_a_metric_says_whether_less_is_better(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read_config(toy / "toy.yml", ["train.steps=2", "train.validate_every=1"])
+    progress = {}
+    for higher in (True, False):
+        found = iter([3.0, 2.0])
+        monkeypatch.setattr(Bleu, "higher_is_better", higher)
+        monkeypatch.setattr(Bleu, "value", lambda self, sums, found=found: next(found))
+        progress[higher] = train(config, tmp_path / str(higher))
+    assert (progress[True].best, progress[True].best_step) == (3, 1)
+    assert (progress[False].best, progress[False].best_step) == (2, 2)
+
+
 @pytest.mark.parametrize("changes", [(), (TWO,)])
 def test_a_run_s_file_says_which_they_are(toy: Path, changes: tuple[str, ...]) -> None:
     config = read_config(toy / "toy.yml", changes)

@@ -55,6 +55,7 @@ class Task(ABC):
 
     given: ClassVar[tuple[str, ...]] = ("setting",)
     measures: tuple[str, ...]  # the names of what `evaluate` finds, of which one may decide what is best
+    less_is_better: frozenset[str]  # those of them that are to fall
 
     @abstractmethod
     def prepare(self, directory: Path) -> None:

@@ -52,6 +52,8 @@ class TranslationTask(Task):
         """
         self.metrics, self.teacher_forced = [make() for make in metrics], teacher_forced
         self.measures = ("loss", "perplexity", *(metric.name for metric in self.metrics))
+        falling = [metric.name for metric in self.metrics if not metric.higher_is_better]
+        self.less_is_better = frozenset(["loss", "perplexity", *falling])
         for name in self.measures:
             if self.measures.count(name) > 1:
                 raise ValueError(f"two of its measures are called {name!r}: each needs a name of its own")

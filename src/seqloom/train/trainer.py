@@ -227,8 +227,8 @@ class Trainer:
     def _judge(self, evaluation: Evaluation) -> None:
         progress, name = self.progress, self.options.keep_best
         value = evaluation.values[name]
-        worse = name in ("loss", "perplexity")  # for these less is better
-        better = progress.best is None or (value < progress.best if worse else value > progress.best)
+        falls = name in self.task.less_is_better
+        better = progress.best is None or (value < progress.best if falls else value > progress.best)
         progress.validated, progress.waited = progress.step, 0 if better else progress.waited + 1
         if better:
             progress.best, progress.best_step = value, progress.step
