@@ -176,11 +176,13 @@ def test_batches_of_sentences_go_on_the_same_from_anywhere() -> None:
         assert all(same(one[0], other[0]) for one, other in zip(again, whole[start:], strict=False))
 
 
-def test_valid_batches_hold_every_pair_once() -> None:
+@pytest.mark.parametrize("sentences", [None, 7])
+def test_valid_batches_hold_every_pair_once(sentences: int | None) -> None:
     corpus = captions(300)
-    made = list(valid_batches(corpus, 200))
+    made = list(valid_batches(corpus, 200, sentences))
     assert seen(made) == Counter(range(4, 304))
-    order = np.concatenate(valid_order(corpus, 200))
+    assert sentences is None or [len(batch.source.ids) for batch in made] == [7] * 42 + [6]
+    order = np.concatenate(valid_order(corpus, 200, sentences))
     assert torch.cat([batch.source.ids[:, 0] for batch in made]).tolist() == (order + 4).tolist()
 
 

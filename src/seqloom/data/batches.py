@@ -121,16 +121,11 @@ class TrainingBatches:
         target = np.concatenate([sides[1] for sides in lengths])
         # 2. in the order of their lengths, equals at random, cut into batches
         order = length_order(source, target, ties=shuffled(len(source), key_of(self._seed, TIES, pool)))
-        ends = self._cut(np.maximum(source, target)[order] + 1)
+        ends = cut(np.maximum(source, target)[order] + 1, self._batch_tokens, self._batch_sentences)
         # 3. which come in a random order
         numbers = np.repeat(np.arange(len(drawn)), self._shares)
         shuffle = shuffled(len(ends) - 1, key_of(self._seed, ORDER, pool))
         return Plan(numbers[order], np.concatenate(drawn)[order], ends, shuffle)
-
-    def _cut(self, lengths: Integers) -> Integers:
-        if self._batch_sentences is None:
-            return cut(lengths, self._batch_tokens)
-        return np.append(np.arange(0, len(lengths), self._batch_sentences), len(lengths)).astype(np.int64)
 
     def _draw(self, number: int, pool: int) -> Integers:
         share = self._shares[number]
@@ -142,17 +137,17 @@ class TrainingBatches:
         return collate([_pair(self._corpora[c], i) for c, i in zip(corpora, indices, strict=True)])
 
 
-def valid_batches(corpus: PreparedCorpus, batch_tokens: int) -> Iterator[Batch]:
+def valid_batches(corpus: PreparedCorpus, batch_tokens: int, batch_sentences: int | None = None) -> Iterator[Batch]:
     """Every pair of a corpus once, in batches of similar length."""
-    for indices in valid_order(corpus, batch_tokens):
+    for indices in valid_order(corpus, batch_tokens, batch_sentences):
         yield collate([_pair(corpus, i) for i in indices.tolist()])
 
 
-def valid_order(corpus: PreparedCorpus, batch_tokens: int) -> list[Integers]:
+def valid_order(corpus: PreparedCorpus, batch_tokens: int, batch_sentences: int | None = None) -> list[Integers]:
     """The indices of the pairs in each batch of `valid_batches`."""
     source, target = corpus.lengths(np.arange(len(corpus)))
     order = length_order(source, target, ties=np.arange(len(corpus)))
-    ends = cut(np.maximum(source, target)[order] + 1, batch_tokens)
+    ends = cut(np.maximum(source, target)[order] + 1, batch_tokens, batch_sentences)
     return np.split(order, ends[1:-1])
 
 
@@ -168,11 +163,14 @@ def length_order(source: Integers, target: Integers, *, ties: Integers) -> Integ
     return np.lexsort((ties, np.where(target % 2, source, -source), target)).astype(np.int64)
 
 
-def cut(lengths: Integers, batch_tokens: int) -> Integers:
+def cut(lengths: Integers, batch_tokens: int, batch_sentences: int | None = None) -> Integers:
     """Where to cut rows of these lengths so that rows x longest stays within `batch_tokens`; [batches + 1].
 
-    A row that is too long by itself makes a batch alone.
+    A row that is too long by itself makes a batch alone.  With `batch_sentences` every so many rows, whatever their
+    lengths.
     """
+    if batch_sentences is not None:
+        return np.append(np.arange(0, len(lengths), batch_sentences), len(lengths)).astype(np.int64)
     ends, start, longest = [0], 0, 0
     for row, length in enumerate(lengths.tolist()):
         longest = max(longest, length)

@@ -121,7 +121,8 @@ class TranslationTask(Task):
 
     def _valid_loss(self, model: Model) -> float:
         """The mean loss of a target token."""
-        batches = chain.from_iterable(valid_batches(corpus, self.setting.batch_tokens) for corpus in self.validation)
+        size = self.setting.batch_tokens, self.setting.batch_sentences
+        batches = chain.from_iterable(valid_batches(corpus, *size) for corpus in self.validation)
         device = next(model.parameters()).device
         losses = [teacher_forced(model, batch.to(device)) for batch in batches]
         return sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
