@@ -303,6 +303,11 @@ def test_for_a_loss_less_is_better(toy: Path, tmp_path: Path) -> None:
     assert (progress.step, progress.best, progress.best_step) == (8, 1, 4)
 
 
+def test_what_is_no_number_is_never_the_best(toy: Path, tmp_path: Path) -> None:
+    progress = scripted(toy, tmp_path, [math.nan, 5, math.nan, 3], "train.keep_best=loss", "train.steps=8").fit()
+    assert (progress.best, progress.best_step, progress.waited) == (3, 8, 0)
+
+
 def test_what_is_better_starts_the_waiting_anew(toy: Path, tmp_path: Path) -> None:
     assert scripted(toy, tmp_path, [5, 4, 6, 5, 7, 6, 6], "train.patience=2").fit().step == 14
 

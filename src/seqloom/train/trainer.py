@@ -228,7 +228,8 @@ class Trainer:
         progress, name = self.progress, self.options.keep_best
         value = evaluation.values[name]
         falls = name in self.task.less_is_better
-        better = progress.best is None or (value < progress.best if falls else value > progress.best)
+        best = progress.best if progress.best is not None else math.inf if falls else -math.inf
+        better = value < best if falls else value > best  # what is no number is neither
         progress.validated, progress.waited = progress.step, 0 if better else progress.waited + 1
         if better:
             progress.best, progress.best_step = value, progress.step
