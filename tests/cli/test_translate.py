@@ -54,8 +54,9 @@ def test_a_file_is_read_as_standard_input_is(seqloom: Any, trained: Path) -> Non
     "line, place", [(b"a \xff b", "0xff at column 3"), ("ä".encode() + b"\xfe", "0xfe at column 2")]
 )
 def test_a_line_that_is_not_utf8_is_named(seqloom: Any, trained: Path, line: bytes, place: str) -> None:
-    said = seqloom.refused("translate", trained, input=b"a b\n" + line + b"\nc\n", code=1)
-    assert said == f"seqloom: standard input: line 2 is not UTF-8 (byte {place})\n"
+    result = seqloom("translate", trained, input=b"a b\n" + line + b"\nc\n")
+    assert (result.code, result.err) == (1, f"seqloom: standard input: line 2 is not UTF-8 (byte {place})\n")
+    assert result.out == seqloom("translate", trained, input=b"a b\n").out, "the line before it is answered"
     said = seqloom.refused("translate", trained, input=b"\xef\xbb\xbf" + line + b"\n", code=1)
     assert said == f"seqloom: standard input: line 1 is not UTF-8 (byte {place})\n"
 

@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from seqloom.errors import DataError
 
 BOM = b"\xef\xbb\xbf"
+GROUP = 2000  # lines of a file
 
 
 def input_lines(path: Path | None) -> Iterator[str]:
     """The lines of a file, or of standard input; only a line feed ends one.  DataError at one that isn't UTF-8."""
+    return chain.from_iterable(input_groups(path))
+
+
+def input_groups(path: Path | None) -> Iterator[list[str]]:
+    """The same lines in groups.  A group of standard input is all that has arrived, so nobody waits for more of it.
+
+    The lines before one that isn't UTF-8 come before the error.
+    """
     if path is not None:
         from seqloom.data.text import read_lines
 
-        yield from (line or "" for line in read_lines(path))
+        lines = (line or "" for line in read_lines(path))
+        while group := list(islice(lines, GROUP)):
+            yield group
         return
-    for number, raw in enumerate(sys.stdin.buffer, 1):
-        raw = raw.removeprefix(BOM) if number == 1 else raw
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as error:
-            column = len(raw[: error.start].decode()) + 1
-            raise DataError(
-                f"standard input: line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {column})"
-            ) from None
-        yield text.removesuffix("\n").removesuffix("\r").replace("\0", " ")
+    number = 0
+    for raw in _arriving(sys.stdin.fileno()):
+        texts: list[str] = []
+        fault: DataError | None = None
+        for line in raw:
+            number += 1
+            try:
+                texts.append(_decoded(line.removeprefix(BOM) if number == 1 else line, number))
+            except DataError as error:
+                fault = error
+                break
+        if texts:
+            yield texts
+        if fault:
+            raise fault
+
+
+def _arriving(stream: int) -> Iterator[list[bytes]]:
+    """The lines of a file descriptor, without their ends, as they come: what each reading of it finished."""
+    rest = b""
+    while data := os.read(stream, 2**20):
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def _decoded(raw: bytes, number: int) -> str:
+    try:
+        return raw.decode().removesuffix("\r").replace("\0", " ")
+    except UnicodeDecodeError as error:
+        column = len(raw[: error.start].decode()) + 1
+        raise DataError(
+            f"standard input: line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {column})"
+        ) from None
 
 
 def parallel_lines(source: Path, reference: Path) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -24,13 +25,13 @@ def command(
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
-    """Translate standard input to standard output: one line in is one line out, empty ones included.
+    """Translate standard input to standard output: one line in is one line out, as it comes, empty ones included.
 
     With --n-best and without --json, lines are "NUMBER ||| TEXT ||| SCORE", numbers counted from 0.
     """
     import json as json_
 
-    from seqloom.cli.lines import input_lines, one_line
+    from seqloom.cli.lines import input_groups, one_line
     from seqloom.runs import load
 
     translator = load(run, checkpoint=checkpoint, device=device)
@@ -43,18 +44,20 @@ def command(
         unknown=unknown or ("copy" if dictionary else None),
         dictionary=dictionary,
     )
-    for number, translation in enumerate(translator.stream(input_lines(input), chosen)):
-        if translation.truncated:
-            print(
-                f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "
-                "only its beginning was translated",
-                file=sys.stderr,
-            )
-        if json:
-            print(json_.dumps({"id": number} | translation.as_dict(), ensure_ascii=False))
-        elif n_best:
-            for alternative in translation.alternatives:
-                print(f"{number} ||| {one_line(alternative.text)} ||| {alternative.score:.4f}")
-        else:
-            print(one_line(translation.text))
-    sys.stdout.flush()
+    numbers = count()
+    for group in input_groups(input):
+        for translation, number in zip(translator.stream(group, chosen), numbers, strict=False):
+            if translation.truncated:
+                print(
+                    f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "
+                    "only its beginning was translated",
+                    file=sys.stderr,
+                )
+            if json:
+                print(json_.dumps({"id": number} | translation.as_dict(), ensure_ascii=False))
+            elif n_best:
+                for alternative in translation.alternatives:
+                    print(f"{number} ||| {one_line(alternative.text)} ||| {alternative.score:.4f}")
+            else:
+                print(one_line(translation.text))
+        sys.stdout.flush()
