@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqloom.attention import Attention
+from seqloom.attention import Attention, Compatibility, Distribution
 from seqloom.config.root import Config
 from seqloom.config.spec import parameters
 from seqloom.data.corpora import CorpusOptions, DataOptions
@@ -24,7 +24,8 @@ from seqloom.tokenizers import Tokenizer
 from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
-BASES = (Attention, Decoder, Encoder, Hook, ImageEncoder, Metric, Model, Optimizer, Schedule, Task, Tokenizer)
+BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, ImageEncoder, Model)
+BASES += (Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]
 

@@ -12,7 +12,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqloom.attention import AdditiveAttention, Attention
+from seqloom.attention import (
+    Additive,
+    AdditiveAttention,
+    Attention,
+    BiasedGeneral,
+    Entmax,
+    GaussianBias,
+    General,
+    Hard,
+    LinearChain,
+    LocalPredictive,
+    Sigmoid,
+    Sparsemax,
+)
 from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder
 from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
@@ -27,13 +40,16 @@ EMBEDDING, QUERY = 12, 8  # widths that differ, so that no two can be confused
 WIDTHS = Widths(keys=10, values=9, summary=7)
 ONE_WIDTH = Widths(keys=10, values=10, summary=7)  # for what can't tell keys from values
 ADDITIVE = partial(AdditiveAttention, size=8)
+SPARSE: Options = {"positive": False}  # of an attention: real positions may weigh nothing
+GATES: Options = {"sums": False, "positive": False}  # weights are shares, but needn't sum to 1
 
 # What a constructor is given where it has a parameter of this name.  An `attention` is each in turn, and none.
 SMALL: Options = {"size": QUERY, "layers": 2, "heads": 2, "feedforward": 20, "dropout": 0.1}
 
 # Which variants of a class are tested.  A class that isn't listed here is tested once, as SMALL makes it; one that
 # needs something unusual says so here.
-# `widths` and `tied` say what a class is built on, and are no options of its own.  An `attention` here is the only one.
+# `widths` and `tied` say what a class is built on, `sums` and `positive` what its weights are: no options of its own.
+# An `attention` here is the only one; elsewhere it is each whose weights sum to 1 and are positive.
 VARIANTS: dict[str, dict[str, Options]] = {
     "DotAttention": {
         "projected": {},
@@ -42,6 +58,16 @@ VARIANTS: dict[str, dict[str, Options]] = {
     },
     "AdditiveAttention": {"": {}, "with-bias": {"key_bias": True}},
     "MultiHeadAttention": {"": {"widths": ONE_WIDTH}},
+    "GeneralAttention": {
+        "": {"compatibility": partial(Additive, size=8)},
+        "sparsemax": {"compatibility": General, "distribution": Sparsemax, "size": None, "heads": 1} | SPARSE,
+        "entmax": {"compatibility": BiasedGeneral, "distribution": Entmax} | SPARSE,
+        "hard": {"compatibility": General, "distribution": Hard} | SPARSE,
+        "gaussian": {"compatibility": General, "distribution": GaussianBias} | SPARSE,
+        "local": {"compatibility": General, "distribution": LocalPredictive} | GATES,
+        "sigmoid-features": {"compatibility": General, "distribution": Sigmoid, "heads": "features"} | GATES,
+        "linear-chain": {"compatibility": General, "distribution": LinearChain} | GATES,
+    },
     "RNNEncoder": {
         "gru": {"layers": 1},
         "gru-2": {},
@@ -92,6 +118,8 @@ class Case:
     options: Options
     widths: Widths = WIDTHS
     tied: bool = False
+    sums: bool = True  # its weights sum to 1
+    positive: bool = True  # its weights of real positions are more than 0
 
     @property
     def attends(self) -> bool:
@@ -123,6 +151,8 @@ def cases(base: type[nn.Module]) -> Iterator[Case]:
                 {key: value for key, value in options.items() if key in accepted and key != "widths"},
                 options.get("widths", WIDTHS),
                 options.get("tied", False),
+                sums=options.get("sums", True),
+                positive=options.get("positive", True),
             )
             crossed = "attention" in accepted and "attention" not in extra
             yield from _with_each_attention(plain) if crossed else [plain]
@@ -130,7 +160,7 @@ def cases(base: type[nn.Module]) -> Iterator[Case]:
 
 def _with_each_attention(case: Case) -> Iterator[Case]:
     yield Case(f"{case.name}-without-attention", case.cls, case.options | {"attention": None}, case.widths)
-    for attention in cases(Attention):
+    for attention in filter(lambda attention: attention.sums and attention.positive, cases(Attention)):
         factory = partial(attention.cls, **attention.options)
         options = case.options | {"attention": factory}
         widths = replace(attention.widths, summary=case.widths.summary)
