@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from seqloom.attention import AdditiveAttention, DotAttention
 from seqloom.decoders import InputFeedingDecoder, RNNDecoder, TransformerDecoder
-from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.encoders import PoolingEncoder, RNNEncoder, TransformerEncoder
 from seqloom.layers.bridges import ZeroBridge
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -136,6 +136,19 @@ def test_without_a_draw_scheduled_sampling_is_teacher_forcing(build: Build, monk
     model.scheduled_sampling = 0.999999
     assert not torch.allclose(model(batch).features, plain)
     assert_close(model.eval()(batch).features, plain)
+
+
+def test_groups_of_tokens_are_not_read_from_their_end() -> None:
+    with pytest.raises(ValueError) as said:
+        EncoderDecoder(
+            VocabularySizes(9, 11, joint=False),
+            encoder=partial(PoolingEncoder, stride=2),
+            decoder=partial(RNNDecoder, size=10),
+            reverse_source=True,
+        )
+    assert str(said.value) == (
+        "reverse_source needs an encoder with a position for each token, such as one of stride: 1"
+    )
 
 
 def test_scheduled_sampling_feeds_what_the_model_says() -> None:
