@@ -99,6 +99,11 @@ class Notes:
         return {notes["step"]: notes[key] for notes in self.all if key in notes}
 
 
+@pytest.mark.parametrize("seed", [-1, 10**20])
+def test_any_integer_is_a_seed(toy: Path, tmp_path: Path, seed: int) -> None:
+    runs.train(read_config(toy / "toy.yml", [f"seed={seed}", "train.steps=1"]), tmp_path / "run")
+
+
 # What an update is
 
 

@@ -80,7 +80,7 @@ def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterabl
         for hook in chosen:
             hook.check()
     task.prepare(directory)
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.seed % 2**64)
     model = task.build(config.model)
     metrics = MetricsFile(directory / "metrics.jsonl")
     heard_by: list[Listener] = [metrics, *chosen, *hooks]

@@ -128,7 +128,7 @@ class Trainer:
 
     def _step(self, batches: Iterator[tuple[Batch, Position]]) -> None:
         progress = self.progress
-        torch.manual_seed(self.seed * 1_000_003 + progress.step)
+        torch.manual_seed((self.seed * 1_000_003 + progress.step) % 2**64)
         drawn = [next(batches) for _ in range(self.options.accumulate)]
         loss, norm, count = self.update([batch for batch, _ in drawn])
         progress.step, progress.position = progress.step + 1, drawn[-1][1]
