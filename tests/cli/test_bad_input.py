@@ -159,6 +159,11 @@ def test_every_mistake_is_named_at_once(seqloom: Any, folder: Path) -> None:
     )
 
 
+def test_a_model_that_is_too_large(seqloom: Any, folder: Path) -> None:
+    said = seqloom.refused("train", "toy.yml", "-o", "run", "model.encoder.size=1000000000000", code=1)
+    assert said == "seqloom: there is not enough memory for this: make the model or the batches smaller\n"
+
+
 # Arguments
 
 

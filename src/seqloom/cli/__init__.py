@@ -27,6 +27,8 @@ from seqloom.cli import (
 )
 from seqloom.errors import SeqloomError
 
+NO_MEMORY = ("allocate memory", "out of memory", "size calculation overflowed")  # PyTorch's words, on every device
+
 app = typer.Typer(
     name="seqloom",
     help="Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to.",
@@ -72,6 +74,10 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
+            raise
+        _fail("there is not enough memory for this: make the model or the batches smaller", 1)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 
