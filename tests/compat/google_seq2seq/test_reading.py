@@ -22,6 +22,7 @@ VALIDATION = {"dev_source": ["dev.source"], "dev_target": ["dev.target"]}
     [
         f"```{BASIC}```",
         f"```{BASIC}```\n",
+        f"``` {BASIC}\n```",
         f"```\n{BASIC}\n```",
         f"```yaml\n{BASIC}\n```\n\n",
         f"\n````yml\n{BASIC}\n````\n",
@@ -172,6 +173,35 @@ hooks: [{klass: TrainSampleHook}]
         "PrintModelAnalysisHook, VariableRestoreHook, DelayStartHook, SyncReplicasOptimizerHook, "
         "TokensPerSecondCounter",
     ]
+
+
+def test_what_is_too_small_is_said_where_it_stands(translation: Any) -> None:
+    text = """\
+model: AttentionSeq2Seq
+model_params: {source.max_seq_len: 0, target.max_seq_len: 1, optimizer.clip_gradients: -1}
+"""
+    assert problems(translation, text, batch_size="0", train_steps="-1") == [
+        "1.yml:2:36: model_params.source.max_seq_len: expected at least 1, got 0",
+        "1.yml:2:59: model_params.target.max_seq_len: expected at least 2, got 1",
+        "1.yml:2:88: model_params.optimizer.clip_gradients: expected at least 0, got -1.0",
+        "--batch_size: batch_size: expected at least 1, got 0",
+        "--train_steps: train_steps: expected at least 1, got -1",
+    ]
+
+
+def test_what_stands_for_nested_keys_must_be_a_mapping(translation: Any) -> None:
+    text = "model: BasicSeq2Seq\nmodel_params: {embedding: 3, encoder.params: {rnn_cell: GRUCell}}"
+    assert problems(translation, text) == [
+        "1.yml:2:27: model_params.embedding: expected a mapping, got 3",
+        "1.yml:2:57: model_params.encoder.params.rnn_cell: expected a mapping, got 'GRUCell'",
+    ]
+    empty = translation("model: BasicSeq2Seq\nmodel_params: {embedding: , encoder.params: {rnn_cell: }}").tree.value
+    assert empty == translation("model: BasicSeq2Seq").tree.value
+
+
+def test_false_of_the_command_line_has_no_quotes(translation: Any) -> None:
+    flags = {"gpu_allow_growth": "false", "log_device_placement": "False"}
+    assert translation(BASIC, **VALIDATION, **flags).notices == []
 
 
 def test_no_model_is_said(translation: Any) -> None:

@@ -68,8 +68,11 @@ def _flat(
         key = before + name
         if key in keys:
             yield key, (*place, name), value
-        elif isinstance(value, dict) and any(known.startswith(f"{key}.") for known in keys):
-            yield from _flat(value, (*place, name), keys, report, owner, f"{key}.")
+        elif any(known.startswith(f"{key}.") for known in keys):
+            if isinstance(value, dict):
+                yield from _flat(value, (*place, name), keys, report, owner, f"{key}.")
+            elif value is not None:
+                report.problem((*place, name), f"expected a mapping, got {got(value)}")
         else:
             report.problem(
                 (*place, name), f"{owner} of google/seq2seq has no such parameter{suggest(key, keys)}", "key"
@@ -89,6 +92,9 @@ def _answer(row: Row, value: Any, place: Place, report: Report) -> Said | None:
         report.problem(place, row.refused)
     elif said.value != row.default and row.notice:
         report.notice(said, row.notice)
+    elif isinstance(said.value, (int, float)) and said.value < row.least:
+        report.problem(place, f"expected at least {row.least:g}, got {got(said.value)}")
+        return None
     elif row.choices and said.value not in row.choices:
         report.problem(place, f"expected one of {', '.join(row.choices)}, got {got(said.value)}")
         return None

@@ -7,7 +7,7 @@ from seqloom.compat.google_seq2seq.encoders import function
 from seqloom.compat.google_seq2seq.rows import Family, Named, Part, Row
 from seqloom.compat.google_seq2seq.said import Answers, Report
 
-DECODER = (Row("max_decode_length", 100, "`search.max_length`"), *BLOCK)
+DECODER = (Row("max_decode_length", 100, "`search.max_length`", least=1), *BLOCK)
 UNITS = (Row("num_units", 128, "`size`"),)
 ACTIVATIONS = {"identity": "identity", "tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid"}
 INPUTS = {"final_state": "summary", "outputs": "keys", "attention_values": "values"}

@@ -20,18 +20,24 @@ SEARCH = (
         "the best ones are always chosen",
         choices=("choose_top_k",),
     ),
-    Row("inference.max_decode_length", None, "`search.max_length`; their page had it, their program not", type=int),
+    Row(
+        "inference.max_decode_length",
+        None,
+        "`search.max_length`; their page had it, their program not",
+        type=int,
+        least=1,
+    ),
 )
 SEQ2SEQ = (
     *OPTIMIZER,
-    Row("source.max_seq_len", 50, "`data.max_length`, `search.max_source_length`"),
+    Row("source.max_seq_len", 50, "`data.max_length`, `search.max_source_length`", least=1),
     Row("source.reverse", True, "`model.reverse_source`"),
-    Row("target.max_seq_len", 50, "`data.max_length`, one less since they counted the start sign"),
+    Row("target.max_seq_len", 50, "`data.max_length`, one less since they counted the start sign", least=2),
     Row("embedding.dim", 100, "`model.embedding.size`"),
     Row("embedding.init_scale", 0.04, "`model.embedding.uniform`"),
     Row("embedding.share", False, "`model.embedding.tie: sides`, `tokenizer.joint`"),
     *SEARCH,
-    Row("optimizer.clip_embed_gradients", 0.1, "`train.clip_embeddings`"),
+    Row("optimizer.clip_embed_gradients", 0.1, "`train.clip_embeddings`", least=0),
     Row("vocab_source", "", "`tokenizer.source`; without one it is made from the training text"),
     Row("vocab_target", "", "`tokenizer.target`; without one it is made from the training text"),
 )

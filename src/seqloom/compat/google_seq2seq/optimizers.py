@@ -22,7 +22,7 @@ OPTIMIZER = (
     Row("optimizer.lr_stop_decay_at", FOREVER, "`train.schedule.stop`, one more likewise"),
     Row("optimizer.lr_min_learning_rate", 1e-12, "`train.schedule.floor`"),
     Row("optimizer.lr_staircase", False, "`train.schedule.staircase`"),
-    Row("optimizer.clip_gradients", 5.0, "`train.clip`"),
+    Row("optimizer.clip_gradients", 5.0, "`train.clip`", least=0),
     Row("optimizer.sync_replicas", 0, "refused", refused=ONE_PROCESS),
     Row("optimizer.sync_replicas_to_aggregate", 0, "refused", refused=ONE_PROCESS),
 )

@@ -55,7 +55,7 @@ def unfenced(text: str) -> str:
         return text
     line = lines[first].lstrip()
     opening = line.lstrip("`")
-    lines[first] = opening if ":" in opening else ""
+    lines[first] = opening.lstrip() if ":" in opening else ""
     last = max(i for i, line in enumerate(lines) if line.strip() or i == first)
     lines[last] = lines[last].rstrip().removesuffix(line[: len(line) - len(opening)])
     return "\n".join(lines)
@@ -133,6 +133,8 @@ def _flag_tree(row: Row, value: Any) -> Tree:
     """A flag as the command line gives it: YAML where a mapping or a list is wanted, otherwise text."""
     label = f"--{row.key}"
     root: dict[Place, Origin] = {(): Origin(label, label, Path.cwd())}
+    if isinstance(row.default, bool) and value.lower() in ("true", "false"):  # in a file it would have quotes
+        value = value.lower() == "true"
     if not isinstance(value, str) or not isinstance(row.default, (dict, list)):
         return Tree({row.key: value}, {**root, (row.key,): root[()]})
     parsed, inner = parse(value, lambda line, column: f"{label}:{line}:{column}", Path.cwd())

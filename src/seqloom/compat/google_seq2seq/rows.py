@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,7 @@ class Row:
     refused: str = ""
     notice: str = ""
     choices: tuple[str, ...] = ()
+    least: float = -math.inf
     needed: str = ""
 
 
