@@ -130,6 +130,11 @@ def test_a_cell_s_keys_may_have_dots_too(translation: Any) -> None:
     assert one.tree.value == other.tree.value
 
 
+def test_every_cell_has_a_size_of_its_own(translation: Any) -> None:
+    text = "model: BasicSeq2Seq\nmodel_params: {encoder.params: {rnn_cell: {cell_class: GRUBlockCell}}}"
+    assert translation(text).tree.value["model"]["encoder"]["size"] == 128
+
+
 def problems(translation: Any, *files: Any, **flags: Any) -> list[str]:
     with pytest.raises(ConfigError) as error:
         translation(*files, **flags)

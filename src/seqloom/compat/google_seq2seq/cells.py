@@ -125,7 +125,9 @@ def recurrent(given: Answers, report: Report) -> Part:
     chosen = CELLS.find(given["rnn_cell.cell_class"], report)
     if chosen is None:
         return {}
-    own = answers(given["rnn_cell.cell_params"], chosen.rows, report, owner=chosen.name)
+    params = given["rnn_cell.cell_params"]
+    written = params if params.place else Said(None)  # not every cell calls its size num_units
+    own = answers(written, chosen.rows, report, owner=chosen.name)
     return {
         "cell": chosen.make(own, report),
         "size": own["cell_size" if "cell_size" in own else "num_units"],
