@@ -107,7 +107,10 @@ class BiasedGeneral(General):
 
 @register()
 class ActivatedGeneral(General):
-    """e = act(q . W k + b), with one b for each head; https://arxiv.org/abs/1709.00893."""
+    """e = act(q . W k + b), with one b for each head; https://arxiv.org/abs/1709.00893.
+
+    Between tanh's -1 and 1 a `Softmax` is all but even unless its `temperature` is low.
+    """
 
     def __init__(self, query_size: int, key_size: int, heads: int, *, activation: Activation = "tanh"):
         super().__init__(query_size, key_size, heads)
