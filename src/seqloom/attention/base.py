@@ -28,7 +28,7 @@ class Attention(nn.Module, ABC):
     def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
         """Queries [N, T, D] -> context [N, T, output_size] and, on request, the weights [N, H, T, S] (else None).
 
-        Weights are a distribution over the real positions of each row.
+        Weights are shares of the real positions of each row; of most attentions they add up to 1.
         """
 
 
