@@ -135,6 +135,12 @@ def test_every_cell_has_a_size_of_its_own(translation: Any) -> None:
     assert translation(text).tree.value["model"]["encoder"]["size"] == 128
 
 
+@pytest.mark.parametrize("written", ["7", "'7'", "7.0"])
+def test_the_longest_target_is_a_number_however_it_is_written(translation: Any, written: str) -> None:
+    text = f"model: BasicSeq2Seq\nmodel_params: {{decoder.params: {{max_decode_length: {written}}}}}"
+    assert translation(text).tree.value["search"]["max_length"] == 7
+
+
 def problems(translation: Any, *files: Any, **flags: Any) -> list[str]:
     with pytest.raises(ConfigError) as error:
         translation(*files, **flags)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from seqloom.compat.google_seq2seq.answers import answers
+from contextlib import suppress
+
+from seqloom.compat.google_seq2seq.answers import answers, cast
 from seqloom.compat.google_seq2seq.decoders import ATTENTIONS, BRIDGES, DECODERS
 from seqloom.compat.google_seq2seq.encoders import ENCODERS
 from seqloom.compat.google_seq2seq.optimizers import OPTIMIZER
@@ -188,6 +190,8 @@ def longest_target(given: Answers) -> Said:
     rows = next(member.rows for member in DECODERS.members if member.name == "BasicDecoder")
     own = params.value.get("max_decode_length") if isinstance(params.value, dict) else None
     if own is not None:
+        with suppress(ValueError):  # which is said with the decoder's other keys
+            own = cast(Row("max_decode_length", None, type=int), own)
         return Said(own, (*(params.place or ()), "max_decode_length"))
     documented = given["inference.max_decode_length"]
     return documented if documented.value is not None else Said(next(row.default for row in rows))
