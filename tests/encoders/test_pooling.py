@@ -92,14 +92,13 @@ def test_a_position_is_called_by_all_its_tokens(stride: int, labels: list[str]) 
     assert encoder(stride=stride).labels(["a", "b", "c"]) == labels
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_blocks_of_tokens_can_be_looked_at(reverse: bool) -> None:
+def test_blocks_of_tokens_can_be_looked_at() -> None:
     words = Words()
     words.train(["a b c d e"])
     symbols = VocabularySizes(8, 8, joint=False)
     decoder = partial(RNNDecoder, size=6, attention=partial(AdditiveAttention, size=4))
     pooled = partial(PoolingEncoder, stride=2)
-    model = EncoderDecoder(symbols, encoder=pooled, decoder=decoder, reverse_source=reverse).eval()
+    model = EncoderDecoder(symbols, encoder=pooled, decoder=decoder).eval()
     translator = Translator(model, Tokenizers(words, words), SearchOptions(beam_size=2, max_length=4))
     sources = [
         view.source for one in translator.translate(["a b", "a b c", "e"], attention=True) for view in views_of(one)

@@ -62,9 +62,8 @@ class EncoderDecoder(Model):
         source = target if one_table else make(vocabulary.source)
         self.reverse_source, self.scheduled_sampling = reverse_source, scheduled_sampling
         self.encoder = encoder(embedding=source)
-        if (
-            reverse_source and len(self.encoder.labels(["one", "two"])) != 2
-        ):  # what is grouped from the end ends elsewhere
+        groups = len(self.encoder.labels(["one", "two"])) != 2
+        if reverse_source and groups:  # begun at the end, they are others than pictures name
             raise ValueError("reverse_source needs an encoder with a position for each token, such as one of stride: 1")
         self.decoder = decoder(embedding=target, widths=self.encoder.widths)
         self.embeddings = {"source": source, "target": target}
