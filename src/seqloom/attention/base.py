@@ -32,6 +32,12 @@ class Attention(nn.Module, ABC):
         """
 
 
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """[N, T, D] -> [N, H, T, D / H]."""
+    N, T, D = x.shape
+    return x.view(N, T, heads, D // heads).transpose(1, 2)
+
+
 def weigh(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax over the last dimension of scores [..., S], 0 where the mask (broadcast) is False."""
     if mask is not None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seqloom.attention.base import split_heads
 from seqloom.bounds import Positive
 from seqloom.layers.bridges import ACTIVATIONS
 from seqloom.registry import register
@@ -174,9 +175,3 @@ def check_heads(width: int, heads: int) -> None:
     """Raises ValueError unless features of this width can be split among so many heads."""
     if heads < 1 or width % heads:
         raise ValueError(f"{heads} heads can't share {width} features evenly")
-
-
-def split_heads(x: Tensor, heads: int) -> Tensor:
-    """[N, T, D] -> [N, H, T, D / H]."""
-    N, T, D = x.shape
-    return x.view(N, T, heads, D // heads).transpose(1, 2)

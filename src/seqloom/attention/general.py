@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqloom.attention.base import Attention
-from seqloom.attention.compatibility import Additive, Compatibility, check_heads, split_heads
+from seqloom.attention.base import Attention, split_heads
+from seqloom.attention.compatibility import Additive, Compatibility, check_heads
 from seqloom.attention.distribution import Distribution, Softmax
 from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout

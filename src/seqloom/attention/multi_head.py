@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqloom.attention.base import Attention, weigh
+from seqloom.attention.base import Attention, split_heads, weigh
 from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
@@ -55,13 +55,13 @@ class MultiHeadAttention(Attention):
     def key_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values [N, H, S, D / H] of features [N, S, D]."""
         keys, values = self.key_value(x).chunk(2, -1)
-        return self._split(keys), self._split(values)
+        return split_heads(keys, self.heads), split_heads(values, self.heads)
 
     def forward(
         self, query: Tensor, memory: Memory, *, weights: bool = False, causal: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """`causal`: the queries are the T newest positions of the memory, and each sees itself and what is older."""
-        q = self._split(self.query(query))  # [N, H, T, D / H]
+        q = split_heads(self.query(query), self.heads)  # [N, H, T, D / H]
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]
         if causal and q.size(2) > 1:
             T, S = q.size(2), memory.keys.size(2)
@@ -73,11 +73,6 @@ class MultiHeadAttention(Attention):
             shares, rate = None, self.dropout.rate if self.training else 0.0
             context = F.scaled_dot_product_attention(q, memory.keys, memory.values, mask, rate)
         return self.out(context.transpose(1, 2).flatten(-2)), shares if weights else None
-
-    def _split(self, x: Tensor) -> Tensor:
-        """[N, T, D] -> [N, H, T, D / H]."""
-        N, T, D = x.shape
-        return x.view(N, T, self.heads, D // self.heads).transpose(1, 2)
 
 
 def _written_out_is_faster(query: Tensor) -> bool:
