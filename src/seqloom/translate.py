@@ -46,9 +46,7 @@ class Translation:
     source_tokens: list[str]
     alternatives: list[Alternative]
     truncated: bool = False  # only the beginning of the source was used
-    trace: Trace | None = field(
-        default=None, repr=False
-    )  # of the search; its tokens are ids of the target's vocabulary
+    trace: Trace | None = field(default=None, repr=False)  # of the search; its tokens are ids of target symbols
 
     @property
     def text(self) -> str:

@@ -132,16 +132,7 @@ def beam_search(
 
         # 4. The K best of the rest go on, in the sentences where they can still win.
         live, choice = best.masked_fill(ended, -math.inf).topk(K)  # [B, K]
-        going = torch.tensor(
-            [
-                _can_improve(found[sentence], options, top, limit)
-                for sentence, top, limit in zip(
-                    sentences.tolist(), live[:, 0].tolist(), limits[sentences].tolist(), strict=True
-                )
-            ],
-            device=device,
-        )
-        going &= ~last
+        going = _open(found, options, sentences, live[:, 0], limits[sentences]) & ~last
         if recorder is not None:
             step = Extension(sentences, parents, tokens, best, ended_among_best, choice, going)
             recorder.add(step, partial(options.score, length=length))
@@ -179,6 +170,14 @@ def _only_end(log_probs: Tensor, rows: Tensor) -> Tensor:
 
 def _joined(before: Tensor | None, now: Tensor | None) -> Tensor | None:
     return now if before is None or now is None else torch.cat([before, now], 3)
+
+
+def _open(
+    found: list[list[Hypothesis]], options: SearchOptions, sentences: Tensor, best: Tensor, limits: Tensor
+) -> Tensor:
+    """Which of these sentences [B] a hypothesis under way, the best of which are these [B], can still improve."""
+    rows = zip(sentences.tolist(), best.tolist(), limits.tolist(), strict=True)
+    return torch.tensor([_can_improve(found[i], options, top, limit) for i, top, limit in rows], device=best.device)
 
 
 def _can_improve(found: list[Hypothesis], options: SearchOptions, best: float, limit: int) -> bool:
