@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import importlib
 import json
@@ -12,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -169,19 +168,13 @@ def test_no_token_changes_what_the_page_is_made_of(trace: Trace, title: str) -> 
     assert len(hostile.contents["script"]) == 2
 
 
-def test_only_its_own_script_and_style_may_run_and_nothing_is_fetched() -> None:
+def test_only_its_own_script_and_style_may_run_and_nothing_is_fetched(only: Callable[[str, str], str]) -> None:
     text = beam_page(VIEW)
     reader = Reader(text)
     (policy,) = [names["content"] for tag, names in reader.tags if names.get("http-equiv")]
 
-    def digest(content: str) -> str:
-        return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
     script, style = reader.contents["script"][1], reader.contents["style"][0]
-    assert policy == (
-        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    assert policy == only(script, style)
     assert not {name for _, names in reader.tags for name in names} & {"src", "style", "onload", "onerror"}
     assert all((names.get("href") or "#").startswith("#") for _, names in reader.tags)
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")

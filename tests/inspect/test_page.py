@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import importlib
 import json
@@ -11,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -110,19 +110,13 @@ def test_the_page_carries_every_token_and_weight(source: list[str], target: list
         assert np.allclose(carried.weights, sent.weights, atol=1e-5)
 
 
-def test_only_its_own_script_and_style_may_run_and_nothing_is_fetched() -> None:
+def test_only_its_own_script_and_style_may_run_and_nothing_is_fetched(only: Callable[[str, str], str]) -> None:
     text = page([view(HOSTILE, HOSTILE, HOSTILE[0])])
     reader = Reader(text)
     policy = reader.attribute("meta", "content")[0]
 
-    def digest(content: str) -> str:
-        return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
     script, style = reader.contents["script"][1], reader.contents["style"][0]
-    assert policy == (
-        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    assert policy == only(script, style)
     names = {name for _, attributes in reader.tags for name in attributes}
     assert not names & {"src", "href", "style", "onload", "onerror"}
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
