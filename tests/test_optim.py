@@ -14,6 +14,7 @@ from torch import nn
 
 from seqloom.optim import (
     SGD,
+    Adadelta,
     Adagrad,
     Adam,
     Constant,
@@ -23,13 +24,17 @@ from seqloom.optim import (
     InverseSquareRoot,
     InverseTime,
     Optimizer,
+    Plateau,
     RMSProp,
+    RNMTPlusSchedule,
     Schedule,
 )
 from seqloom.registry import known
 
 SCHEDULES = known(Schedule)  # type: ignore[type-abstract]
 OPTIMIZERS = known(Optimizer)  # type: ignore[type-abstract]
+WITH_A_PEAK = [cls for cls in SCHEDULES if cls is not RNMTPlusSchedule]  # whose warm-up begins at its base, not at 0
+UNITS = {Adadelta: 1.0}  # the rate to learn with, where it isn't a step's length
 
 
 def paper(step: int, *, size: int, warmup: int) -> float:
@@ -105,7 +110,7 @@ def test_constant_is_constant() -> None:
     assert {Constant(peak=0.3).rate(step, 100) for step in range(1, 101)} == {0.3}
 
 
-@pytest.mark.parametrize("cls", SCHEDULES)
+@pytest.mark.parametrize("cls", WITH_A_PEAK)
 def test_every_schedule_warms_up_in_a_line_and_never_rises_again(cls: type[Schedule]) -> None:
     schedule = cls(peak=2.0, warmup=20)  # type: ignore[call-arg]
     rates = [schedule.rate(step, 200) for step in range(1, 201)]
@@ -114,7 +119,40 @@ def test_every_schedule_warms_up_in_a_line_and_never_rises_again(cls: type[Sched
     assert rates[-1] >= 0
 
 
-@pytest.mark.parametrize("cls", SCHEDULES)
+def test_a_plateau_lowers_the_rate_at_stalls_until_there_is_nothing_to_gain() -> None:
+    schedule = Plateau(peak=0.25, factor=0.1, patience=2, floor=1e-4)
+    assert {schedule.rate(step, 100) for step in range(1, 101)} == {0.25}
+    assert [schedule.after_stalls(stalls) for stalls in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert [stalls for stalls in range(12) if schedule.is_over(stalls)] == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("cls", [cls for cls in SCHEDULES if cls is not Plateau])
+def test_other_schedules_care_for_no_stalls(cls: type[Schedule]) -> None:
+    assert [(cls().after_stalls(stalls), cls().is_over(stalls)) for stalls in (0, 1, 1000)] == [(1.0, False)] * 3
+
+
+def rnmt_plus(t: int, *, n: int, p: int, s: int, e: int) -> float:
+    """https://arxiv.org/abs/1804.09849, equation 1, as it stands, with the 0.5 it ends at."""
+    return max(0.5e-4, 1e-4 * min(1 + t * (n - 1) / (n * p), n, n * (2 * n) ** ((s - n * t) / (e - s))))
+
+
+def test_the_schedule_of_rnmt_plus_is_the_papers_formula() -> None:
+    n, p, s, e = 32, 500, 600_000, 1_200_000
+    schedule = RNMTPlusSchedule(replicas=n, warmup=p, decay_start=s, decay_end=e)
+    for t in (1, 2, 8000, 15_999, 16_000, 16_001, 18_750, 18_751, 25_000, 37_499, 37_500, 37_501, 60_000):
+        assert schedule.rate(t, 10**6) == pytest.approx(rnmt_plus(t, n=n, p=p, s=s, e=e), rel=1e-12), t
+    corners = {1: 1e-4 * (1 + 31 / 16_000), 16_000: 32e-4, 18_750: 32e-4, 28_125: 4e-4, 37_500: 0.5e-4, 10**6: 0.5e-4}
+    assert {t: schedule.rate(t, 10**6) for t in corners} == pytest.approx(corners, rel=1e-9)
+
+
+def test_one_replica_of_rnmt_plus_has_no_warm_up() -> None:
+    schedule = RNMTPlusSchedule(base=2.0, decay_start=10, decay_end=30)
+    rates = [schedule.rate(t, 100) for t in (1, 10, 20, 30, 31)]
+    assert rates == pytest.approx([2.0, 2.0, math.sqrt(2.0), 1.0, 1.0])
+    assert RNMTPlusSchedule(replicas=512, decay_start=10**6, decay_end=10**6 + 1).rate(1, 1) > 0, "no overflow"
+
+
+@pytest.mark.parametrize("cls", WITH_A_PEAK)
 def test_every_schedule_can_do_with_its_defaults_and_one_step(cls: type[Schedule]) -> None:
     assert 0 <= cls().rate(1, 1) <= inspect.signature(cls).parameters["peak"].default
 
@@ -125,7 +163,7 @@ def test_every_optimizer_moves_by_the_rate_it_is_told(cls: type[Optimizer]) -> N
     linear = nn.Linear(4, 3)
     before, inputs = linear.weight.detach().clone(), torch.randn(8, 4)
     optimizer, losses = cls().build(linear.parameters()), []
-    for rate in [0.0, *[0.02] * 60]:
+    for rate in [0.0, *[UNITS.get(cls, 0.02)] * 60]:
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
@@ -147,6 +185,20 @@ def adagrad(*, initial: float) -> Step:
         nonlocal total
         total += gradient**2
         return weight - rate * gradient / math.sqrt(total)
+
+    return step
+
+
+def adadelta(*, decay: float, epsilon: float) -> Step:
+    """https://arxiv.org/abs/1212.5701, algorithm 1."""
+    gradients, moves = 0.0, 0.0
+
+    def step(weight: float, gradient: float, rate: float) -> float:
+        nonlocal gradients, moves
+        gradients = decay * gradients + (1 - decay) * gradient**2
+        move = -math.sqrt(moves + epsilon) / math.sqrt(gradients + epsilon) * gradient
+        moves = decay * moves + (1 - decay) * move**2
+        return weight + rate * move
 
     return step
 
@@ -179,6 +231,8 @@ def ftrl(*, power: float, initial: float, l1: float, l2: float) -> Step:
 EQUATIONS: list[tuple[Optimizer, Callable[[], Step]]] = [
     (Adagrad(), lambda: adagrad(initial=0.1)),
     (Adagrad(initial_accumulator=2.0), lambda: adagrad(initial=2.0)),
+    (Adadelta(), lambda: adadelta(decay=0.95, epsilon=1e-6)),
+    (Adadelta(decay=0.5, epsilon=0.1), lambda: adadelta(decay=0.5, epsilon=0.1)),
     (RMSProp(), lambda: rmsprop(decay=0.9, momentum=0, epsilon=1e-10, initial=0)),
     (
         RMSProp(decay=0.7, momentum=0.5, epsilon=0.1, initial_accumulator=1.0),
@@ -230,6 +284,11 @@ def test_an_optimizer_passes_on_what_it_was_given() -> None:
         (InverseSquareRoot, {"warmup": 0}, "warmup must be at least 1 step, got 0"),
         (SGD, {"nesterov": True}, "nesterov needs a momentum above 0"),
         (InverseTime, {"start": 5, "stop": 4}, "stop must not be before start, got 4 and 5"),
+        (
+            RNMTPlusSchedule,
+            {"decay_start": 5, "decay_end": 5},
+            "decay_end must be after decay_start, got 5 and 5",
+        ),
         (Ftrl, {"learning_rate_power": 0.5}, "learning_rate_power must be 0 or less, got 0.5"),
         (Ftrl, {"initial_accumulator": 0.0}, "initial_accumulator must be above 0, since a rate is divided by it"),
     ],

@@ -26,7 +26,7 @@ from seqloom.registry import known
 from seqloom.structures import Batch, Loss, Sequences
 from seqloom.tasks import TranslationTask
 from seqloom.tasks.base import Evaluation
-from seqloom.train import BAD_STEPS, Interrupted, Listener, Trainer, TrainOptions
+from seqloom.train import BAD_STEPS, Interrupted, Listener, Progress, Trainer, TrainOptions
 from seqloom.train import trainer as train_module
 
 RECURRENT = (
@@ -315,6 +315,27 @@ def test_what_is_no_number_is_never_the_best(toy: Path, tmp_path: Path) -> None:
 
 def test_what_is_better_starts_the_waiting_anew(toy: Path, tmp_path: Path) -> None:
     assert scripted(toy, tmp_path, [5, 4, 6, 5, 7, 6, 6], "train.patience=2").fit().step == 14
+
+
+def test_a_plateau_lowers_the_rate_and_ends_the_training(toy: Path, tmp_path: Path) -> None:
+    schedule = "train.schedule={class: Plateau, peak: 0.1, factor: 0.5, floor: 0.03}"
+    trainer, notes = scripted(toy, tmp_path, [5, 4, 6, 5, 5], schedule, "train.log_every=1"), Notes()
+    trainer.hooks = (notes,)
+    progress = trainer.fit()
+    assert (progress.step, progress.stalls, progress.waited) == (8, 2, 1), "0.1 * 0.5 ** 2 is below the floor"
+    rates = [rate for _, rate in sorted(notes.values("learning_rate").items())]
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05])
+
+
+def test_a_training_on_a_plateau_goes_on_to_the_bit(toy: Path, tmp_path: Path) -> None:
+    schedule = "train.schedule={class: Plateau, peak: 1.0e-9, factor: 0.5, floor: 1.0e-20}"  # too slow to get better
+    assert_resumes_exactly(read_config(toy / "toy.yml", [*HALF, schedule]), tmp_path)
+    assert len({line["learning_rate"] for line in numbers(tmp_path / "stopped") if "learning_rate" in line}) > 1
+
+
+def test_a_checkpoint_that_counts_no_stalls_is_read() -> None:
+    older = {name: value for name, value in Progress(stalls=3, waited=2).as_dict().items() if name != "stalls"}
+    assert Progress.from_dict(older) == Progress(waited=2)
 
 
 class Clock:

@@ -93,6 +93,20 @@ class Adagrad(Optimizer):
         )
 
 
+@register("adadelta")
+class Adadelta(Optimizer):
+    """The running size of a weight's moves over that of its gradients is its rate; https://arxiv.org/abs/1212.5701.
+
+    The schedule's rate multiplies that; algorithm 1 has none, so it is 1 there: {class: Constant, peak: 1.0}.
+    """
+
+    def __init__(self, *, decay: Rate = 0.95, epsilon: NotNegative = 1e-6, weight_decay: NotNegative = 0.0):
+        self.decay, self.epsilon, self.weight_decay = decay, epsilon, weight_decay
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adadelta(parameters, 0.0, rho=self.decay, eps=self.epsilon, weight_decay=self.weight_decay)
+
+
 @register("rmsprop")
 class RMSProp(Optimizer):
     """Adagrad with a running mean in place of the sum (Tieleman and Hinton 2012, lecture 6.5 of Neural Networks).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
-from seqloom.bounds import Count, NotNegative, Positive
+from seqloom.bounds import Count, NotNegative, Positive, Rate
 from seqloom.registry import register
 
 
@@ -15,6 +15,14 @@ class Schedule(ABC):
     @abstractmethod
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step `step` of `steps`; the first step is 1."""
+
+    def after_stalls(self, stalls: int) -> float:
+        """What the rate is multiplied by once so many validations, in all, found nothing better."""
+        return 1.0
+
+    def is_over(self, stalls: int) -> bool:
+        """Whether training has nothing left to gain after so many."""
+        return False
 
 
 def _warmed(step: int, warmup: int) -> float:
@@ -109,3 +117,65 @@ class InverseTime(_Decay):
 
     def factor(self, times: float) -> float:
         return 1 / (1 + self.decay * times)
+
+
+@register("plateau")
+class Plateau(Schedule):
+    """Up in a line for `warmup` steps, then one rate, times `factor` whenever `patience` validations saw no better one.
+
+    Stalled validations need not be one behind the other.  Once the rate is below `floor`, training ends.  The defaults
+    are those of https://arxiv.org/abs/1705.03122, 4.2, which go with Nesterov's momentum.
+    """
+
+    def __init__(
+        self,
+        *,
+        peak: NotNegative = 0.25,
+        factor: Rate = 0.1,
+        patience: Positive = 1,
+        floor: NotNegative = 1e-4,
+        warmup: Count = 0,
+    ):
+        self.peak, self.factor, self.patience = peak, factor, patience
+        self.floor, self.warmup = floor, warmup
+
+    def rate(self, step: int, steps: int) -> float:
+        return self.peak * _warmed(step, self.warmup)
+
+    def after_stalls(self, stalls: int) -> float:
+        return float(self.factor ** (stalls // self.patience))
+
+    def is_over(self, stalls: int) -> bool:
+        return self.peak * self.after_stalls(stalls) < self.floor
+
+
+@register("rnmt_plus")
+class RNMTPlusSchedule(Schedule):
+    """`base` min(1 + t (n - 1) / (n p), n, n (2n)^((s - n t) / (e - s))); https://arxiv.org/abs/1804.09849, equation 1.
+
+    At step t of n `replicas` that work side by side, it rises from `base` to n times that in n p steps (p is `warmup`),
+    stays there until n t is `decay_start` (s), and has fallen to half of `base` when it is `decay_end` (e).  There it
+    stays; `floor` times `base` is the least whatever the step.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: NotNegative = 1e-4,
+        replicas: Positive = 1,
+        warmup: Positive = 500,
+        decay_start: Count = 400_000,
+        decay_end: Positive = 1_200_000,
+        floor: NotNegative = 0.5,
+    ):
+        if decay_end <= decay_start:
+            raise ValueError(f"decay_end must be after decay_start, got {decay_end} and {decay_start}")
+        self.base, self.replicas, self.warmup = base, replicas, warmup
+        self.decay_start, self.decay_end, self.floor = decay_start, decay_end, floor
+
+    def rate(self, step: int, steps: int) -> float:
+        n = self.replicas
+        risen = 1 + step * (n - 1) / (n * self.warmup)
+        gone = (self.decay_start - n * step) / (self.decay_end - self.decay_start)
+        fallen = n * (2 * n) ** min(0.0, gone)  # before the decay the power may be too large for a number
+        return float(self.base * max(self.floor, min(risen, n, fallen)))

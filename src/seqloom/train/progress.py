@@ -20,6 +20,7 @@ class Progress:
     best: float | None = None  # the best value of `keep_best`
     best_step: int | None = None
     waited: int = 0  # validations since the best
+    stalls: int = 0  # validations that found nothing better, in all
     skipped: int = 0  # updates left out because something was not finite
     loss: float = 0.0  # summed since the last log line, with its tokens
     tokens: int = 0
@@ -29,5 +30,6 @@ class Progress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        known = {name: values[name] for name in cls.__dataclass_fields__}
+        known = {"stalls": 0, **values}  # older checkpoints don't count them
+        known = {name: known[name] for name in cls.__dataclass_fields__}
         return cls(**known | {"position": Position(**known["position"])})

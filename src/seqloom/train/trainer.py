@@ -106,7 +106,7 @@ class Trainer:
         norm = self._gradient_norm(count)
         if math.isfinite(norm):
             for group in self.optimizer.param_groups:
-                group["lr"] = self.schedule.rate(self.progress.step + 1, self.options.steps)
+                group["lr"] = self._rate(self.progress.step + 1)
             self.optimizer.step()
         return float(total) / count, norm, count
 
@@ -139,6 +139,9 @@ class Trainer:
         if progress.step % self.options.log_every == 0 or progress.step == self.options.steps:
             self._log(norm)
 
+    def _rate(self, step: int) -> float:
+        return self.schedule.rate(step, self.options.steps) * self.schedule.after_stalls(self.progress.stalls)
+
     def _skipped(self, loss: float, norm: float) -> None:
         self.progress.skipped += 1
         self._bad_steps += 1
@@ -157,7 +160,7 @@ class Trainer:
                 "step": progress.step,
                 "epoch": round(self.task.epoch(progress.position), 3),
                 "loss": loss,
-                "learning_rate": self.schedule.rate(progress.step, self.options.steps),
+                "learning_rate": self._rate(progress.step),
                 "gradient_norm": norm,
                 "tokens_per_second": round(progress.tokens / max(now - self._logged, 1e-9), 1),
                 "seconds": round(progress.seconds, 2),
@@ -181,6 +184,7 @@ class Trainer:
     def _finished(self) -> bool:
         patience = self.options.patience
         impatient = patience is not None and self.progress.waited >= patience
+        impatient = impatient or self.schedule.is_over(self.progress.stalls)
         return self.progress.step >= self.options.steps or self._out_of_time() or impatient
 
     def _validate(self) -> None:
@@ -231,6 +235,7 @@ class Trainer:
         best = progress.best if progress.best is not None else math.inf if falls else -math.inf
         better = value < best if falls else value > best  # what is no number is neither
         progress.validated, progress.waited = progress.step, 0 if better else progress.waited + 1
+        progress.stalls += not better
         if better:
             progress.best, progress.best_step = value, progress.step
 
