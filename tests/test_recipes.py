@@ -14,6 +14,7 @@ from seqloom.runs import load, train
 
 REPOSITORY = Path(__file__).parent.parent
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yml"))
+TINY = sorted((REPOSITORY / "recipes" / "tiny").glob("*.yml"))
 DEMO = REPOSITORY / "src" / "seqloom" / "demo" / "dates.yml"
 SHORT = ("train.steps=2", "train.batch_tokens=256", "train.log_every=1")
 
@@ -25,6 +26,9 @@ def text(tmp_path: Path) -> Path:
     words = ["".join(random.choices("abcdefghijklmnopqrst", k=random.randint(2, 7))) for _ in range(60)]
     lines = [" ".join(random.choices(words, k=random.randint(2, 9))) for _ in range(100)]
     (tmp_path / "text").write_text("".join(f"{line}\n" for line in lines))
+    for side in ("sources", "targets"):
+        (tmp_path / "reverse").mkdir(exist_ok=True)
+        (tmp_path / "reverse" / f"{side}.txt").write_text((tmp_path / "text").read_text())
     (tmp_path / "table").write_text("".join(f"{line}\t{line}\n" for line in lines))
     return tmp_path
 
@@ -39,6 +43,12 @@ def test_a_recipe_takes_two_steps(recipe: Path, text: Path) -> None:
     parallel = f"{{source: {text / 'text'}, target: {text / 'text'}}}"
     changes = [f"data.train={parallel}", f"data.valid={parallel}", "tokenizer.size=100", *SHORT]
     two_steps(read_config(recipe, changes), text / "run")
+
+
+@pytest.mark.parametrize("recipe", TINY, ids=lambda path: path.stem)
+def test_a_tiny_recipe_takes_two_steps(recipe: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQLOOM_TOY", str(text))
+    two_steps(read_config(recipe, SHORT), text / "run")
 
 
 def test_the_demonstration_takes_two_steps(text: Path) -> None:
