@@ -21,5 +21,8 @@ from seqloom.attention.linear_chain import LinearChain as LinearChain
 from seqloom.attention.local import GaussianBias as GaussianBias
 from seqloom.attention.local import LocalPredictive as LocalPredictive
 from seqloom.attention.multi_head import MultiHeadAttention as MultiHeadAttention
+from seqloom.attention.pooling import Pooled as Pooled
+from seqloom.attention.pooling import QueryPooling as QueryPooling
+from seqloom.attention.pooling import SelfAttentivePooling as SelfAttentivePooling
 from seqloom.attention.sparse import Entmax as Entmax
 from seqloom.attention.sparse import Sparsemax as Sparsemax
