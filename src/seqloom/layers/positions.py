@@ -3,12 +3,113 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from abc import ABC
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from seqloom.bounds import Positive
+from seqloom.errors import UsageError
+from seqloom.layers.distances import AlibiDistances, Distances, RelativeDistances, RotaryDistances
+from seqloom.registry import register
 
 Positions = Literal["none", "add", "multiply"]  # how a vector that says where a token stands meets the token's own
+
+
+class PositionEncoding(nn.Module, ABC):
+    """How a Transformer knows where tokens stand: a vector is added to each, or self-attention minds their distances.
+
+    It is given the width of a token and how many heads self-attention splits it among.
+    """
+
+    given: ClassVar[tuple[str, ...]] = ("size", "heads")
+
+    def __init__(self, size: int, heads: int):
+        super().__init__()
+        self.heads, self.head_size = heads, size // heads
+
+    def add(self, x: Tensor, start: int) -> Tensor:
+        """Tokens [N, T, D] that stand at start, start + 1, ..., with whatever is added to them."""
+        return x
+
+    def distances(self) -> Distances | None:
+        """What the self-attention of one layer is to mind, made anew for each layer; None: nothing."""
+        return None
+
+
+@register("none")
+class NoPositions(PositionEncoding):
+    """Nothing says where a token stands: to an encoder a sentence is a bag of words."""
+
+
+@register("sinusoidal")
+class SinusoidalPositions(PositionEncoding):
+    """The vectors of `sinusoids`; https://arxiv.org/abs/1706.03762, 3.5."""
+
+    def add(self, x: Tensor, start: int) -> Tensor:
+        return x + sinusoids(start, x.size(1), x.size(2), x.device)
+
+
+@register("learned")
+class LearnedPositions(PositionEncoding):
+    """A learnt vector for each of the first `max_positions`; https://arxiv.org/abs/1705.03122, 3.1."""
+
+    def __init__(self, size: int, heads: int = 1, *, max_positions: Positive = 1024):
+        """The vectors are drawn from N(0, 1/size)."""
+        super().__init__(size, heads)
+        self.table = nn.Embedding(max_positions, size)
+        nn.init.normal_(self.table.weight, std=size**-0.5)
+
+    def forward(self, start: int, count: int) -> Tensor:
+        """The vectors of positions start, start + 1, ..., [count, D].  UsageError where there are none."""
+        most, end = len(self.table.weight), start + count
+        if end > most:
+            raise UsageError(
+                f"there are positions for {most} tokens, and a sentence of {end} or more came; give max_positions "
+                "to a new model, or lower search.max_length and search.max_source_length"
+            )
+        return self.table.weight[start:end]
+
+    def add(self, x: Tensor, start: int) -> Tensor:
+        return x + self.forward(start, x.size(1))
+
+
+@register("relative")
+class RelativePositions(PositionEncoding):
+    """A learnt vector for each distance up to `max_distance`, in every layer; https://arxiv.org/abs/1803.02155."""
+
+    def __init__(self, size: int, heads: int, *, max_distance: Positive = 16):
+        super().__init__(size, heads)
+        self.max_distance = max_distance
+
+    def distances(self) -> RelativeDistances:
+        return RelativeDistances(self.head_size, max_distance=self.max_distance)
+
+
+@register("rotary")
+class RotaryPositions(PositionEncoding):
+    """Queries and keys are turned by their places; https://arxiv.org/abs/2104.09864."""
+
+    def __init__(self, size: int, heads: int, *, base: Positive = 10_000):
+        """The slowest pair of features turns once in about 2 pi `base` positions; ValueError if heads' size is odd."""
+        super().__init__(size, heads)
+        self.base = base
+        if self.head_size % 2:
+            raise ValueError(
+                f"rotary positions turn pairs of features, so a head needs an even size, got {self.head_size}"
+            )
+
+    def distances(self) -> RotaryDistances:
+        return RotaryDistances(self.head_size, base=self.base)
+
+
+@register("alibi")
+class AlibiPositions(PositionEncoding):
+    """Scores fall with the distance, in each head at a rate of its own; https://arxiv.org/abs/2108.12409."""
+
+    def distances(self) -> AlibiDistances:
+        return AlibiDistances(self.heads)
 
 
 def sinusoids(start: int, count: int, size: int, device: torch.device) -> Tensor:
