@@ -2,6 +2,9 @@
 
 from seqloom.attention.additive import AdditiveAttention as AdditiveAttention
 from seqloom.attention.base import Attention as Attention
+from seqloom.attention.co_attention import AlternatingCoAttention as AlternatingCoAttention
+from seqloom.attention.co_attention import CoAttention as CoAttention
+from seqloom.attention.co_attention import ParallelCoAttention as ParallelCoAttention
 from seqloom.attention.compatibility import ActivatedGeneral as ActivatedGeneral
 from seqloom.attention.compatibility import Additive as Additive
 from seqloom.attention.compatibility import BiasedGeneral as BiasedGeneral
