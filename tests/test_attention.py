@@ -92,7 +92,8 @@ def projected(attention: DotAttention, q: np.ndarray, k: np.ndarray) -> np.ndarr
 def test_one_headed_attention_is_its_formula(attention: Attention, score: Callable[..., np.ndarray]) -> None:
     source, query = sources(attention.output_size), random(N, T, QUERY, seed=3)
     attention = randomized(attention)
-    context, weights = attention(query, attention.memory(source), weights=True)
+    seen = attention(query, attention.memory(source), weights=True)
+    context, weights = seen.context, seen.weights
     wanted = softmax(score(attention, array(query), array(source.keys)), source.mask)
     assert np.allclose(array(weights)[:, 0], wanted, rtol=0, atol=1e-12)
     assert np.allclose(array(context), wanted @ array(source.values), rtol=0, atol=1e-12)
@@ -117,7 +118,8 @@ def test_multi_head_attention_is_its_formula(size: int | None, shared: bool) -> 
     wanted = softmax(q @ k.swapaxes(-1, -2) / np.sqrt(D), source.mask)
     context = (wanted @ v).transpose(0, 2, 1, 3).reshape(N, T, 2 * D)
     context = context @ array(attention.out.weight).T + array(attention.out.bias)
-    got, weights = attention(query, attention.memory(source), weights=True)
+    seen = attention(query, attention.memory(source), weights=True)
+    got, weights = seen.context, seen.weights
     assert np.allclose(array(weights), wanted, rtol=0, atol=1e-12)
     assert np.allclose(array(got), context, rtol=0, atol=1e-12)
 
@@ -150,7 +152,8 @@ def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) ->
         keys = [source.keys.clone().requires_grad_() for _ in range(2)]
         memory = ours.memory(Encoded(keys[0], keys[0], source.mask, source.summary))
         padding, forbidden = ~source.mask, None
-    got, got_weights = ours(queries[0], memory, weights=weights, causal=causal)
+    seen = ours(queries[0], memory, weights=weights, causal=causal)
+    got, got_weights = seen.context, seen.weights
     wanted, wanted_weights = theirs(
         queries[1], keys[1], keys[1], key_padding_mask=padding, attn_mask=forbidden, average_attn_weights=False
     )
@@ -180,12 +183,13 @@ def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) ->
 @pytest.mark.parametrize("weights", [False, True])
 def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tuple[int, ...], weights: bool) -> None:
     attention, x = randomized(MultiHeadAttention(8, of(8), heads=2)), random(N, 5, 8)
-    whole, shares = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
+    seen = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
+    whole, shares = seen.context, seen.weights
     assert shares is not None and shares.triu(1).abs().max() == 0
     memory, pieces = Memory(*attention.key_values(x[:, :0])), []
     for piece in x.split(sizes, 1):
         memory = memory.extend(*attention.key_values(piece))
-        pieces.append(attention(piece, memory, weights=weights, causal=True)[0])
+        pieces.append(attention(piece, memory, weights=weights, causal=True).context)
     assert_close(torch.cat(pieces, 1), whole)
 
 
@@ -195,7 +199,7 @@ def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -
     for weights in (False, True):
         x = random(N, 5, 8).requires_grad_()
         attention.zero_grad()
-        context, _ = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=causal)
+        context = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=causal).context
         (context * random(*context.shape, seed=5)).sum().backward()
         grads.append([x.grad, *(parameter.grad.clone() for parameter in attention.parameters())])
     for fused, written in zip(*grads, strict=True):
@@ -205,10 +209,10 @@ def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -
 def test_under_bf16_autocast_the_result_stays_near() -> None:
     attention = MultiHeadAttention(8, of(8), heads=2)
     x = random(N, 5, 8).float()
-    wanted, _ = attention(x, Memory(*attention.key_values(x)), causal=True)
+    wanted = attention(x, Memory(*attention.key_values(x)), causal=True).context
     with torch.autocast("cpu", torch.bfloat16):
         for weights in (False, True):
-            got, _ = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=True)
+            got = attention(x, Memory(*attention.key_values(x)), weights=weights, causal=True).context
             assert got.dtype == torch.bfloat16
             assert_close(got.float(), wanted, rtol=0.05, atol=0.05)
 

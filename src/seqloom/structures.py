@@ -76,6 +76,16 @@ class Encoded(Rows):
     summary: Tensor  # [B, D] one vector for the whole sentence
     attention: Tensor | None = None  # [B, L, H, S, S] self-attention, on request
     penalty: Tensor | float = 0.0  # an addition to the loss, such as the balance of a mixture of experts
+    ids: Tensor | None = None  # [B, S] the source symbol of each position, where each has one
+
+
+@dataclass(frozen=True)
+class Past(Rows):
+    """What earlier queries of an attention did, for those that look back at it."""
+
+    step: int  # how many there were
+    last: Tensor | None = None  # [N, H, S] the weights of the last one
+    total: Tensor | None = None  # [N, H, S] the weights of all of them, summed
 
 
 @dataclass(frozen=True)
@@ -85,10 +95,22 @@ class Memory(Rows):
     keys: Tensor  # [N, H, S, D]
     values: Tensor  # [N, H, S, D]
     mask: Tensor | None = None  # [N, S] True at real tokens; None when every position is real
+    past: Past | None = None
 
     def extend(self, keys: Tensor, values: Tensor) -> Memory:
         """This memory with newer positions [N, H, T, D] behind it."""
-        return Memory(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), self.mask)
+        return replace(self, keys=torch.cat([self.keys, keys], 2), values=torch.cat([self.values, values], 2))
+
+
+@dataclass(frozen=True)
+class Attended(Rows):
+    """What an attention answers."""
+
+    context: Tensor  # [N, T, D]
+    memory: Memory  # what the next query is to be asked of
+    weights: Tensor | None = None  # [N, H, T, S], on request
+    penalty: Tensor | float = 0.0  # an addition to the loss, the mean over queries
+    log_prob: Tensor | None = None  # [N, T] of what was drawn at random, where anything was
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,7 @@ class Output(Rows):
     features: Tensor  # [N, T, D]
     attention: Tensor | None = None  # [N, L, H, T, S] over the source, on request
     penalty: Tensor | float = 0.0
+    log_prob: Tensor | None = None  # [N, T] of what was drawn at random on the way there, where anything was
 
 
 @dataclass(frozen=True)

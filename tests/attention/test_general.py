@@ -229,7 +229,8 @@ def test_every_pair_is_its_formulas(compatibility: str, distribution: str) -> No
     widths = Widths(widths.keys, 6, 7)
     attention = made(widths, compatibility=factory, distribution=part, heads=HEADS)
     query, looked_at = random(N, T, QUERY, seed=7), source(widths)
-    context, weights = attention(query, attention.memory(looked_at), weights=True)
+    seen = attention(query, attention.memory(looked_at), weights=True)
+    context, weights = seen.context, seen.weights
     assert weights is not None
     wanted = wanted_weights(attention, score, weigh, query, looked_at.keys)
     np.testing.assert_allclose(weights.detach(), wanted, rtol=0, atol=1e-6)
@@ -242,9 +243,9 @@ def test_every_pair_is_its_formulas(compatibility: str, distribution: str) -> No
 
 def assert_same(one: Attention, other: Attention, widths: Widths) -> None:
     query, both = random(N, T, QUERY, seed=7), (one, other)
-    (context, weights), (wanted, shares) = (a(query, a.memory(source(widths)), weights=True) for a in both)
-    assert_close(context, wanted)
-    assert_close(weights, shares)
+    seen, wanted = (a(query, a.memory(source(widths)), weights=True) for a in both)
+    assert_close(seen.context, wanted.context)
+    assert_close(seen.weights, wanted.weights)
 
 
 def test_additive_under_softmax_is_additive_attention() -> None:
@@ -275,7 +276,8 @@ def test_scaled_dot_with_projected_values_is_multi_head_attention() -> None:
 def test_a_head_for_each_feature_is_attention_of_that_feature_alone() -> None:
     attention = made(compatibility=partial(Additive, size=5), heads="features")
     query, looked_at = random(N, T, QUERY, seed=7), source(SAME)
-    context, weights = attention(query, attention.memory(looked_at), weights=True)
+    seen = attention(query, attention.memory(looked_at), weights=True)
+    context, weights = seen.context, seen.weights
     assert weights is not None and weights.shape == (N, SAME.values, T, S)
     assert_close(context, torch.einsum("nfts,nsf->ntf", weights, looked_at.values))
     assert not torch.allclose(weights[:, 0], weights[:, 1])
@@ -315,9 +317,11 @@ def test_under_bf16_autocast_the_result_stays_near(compatibility: str, distribut
     attention = made(widths, deviation=0.25, compatibility=factory, distribution=part, heads=HEADS, size=6).float()
     query, x = random(N, T, QUERY, seed=7).float(), source(widths)
     looked_at = Encoded(x.keys.float(), x.values.float(), MASK, x.summary.float())
-    wanted, shares = attention(query, attention.memory(looked_at), weights=True)
+    seen = attention(query, attention.memory(looked_at), weights=True)
+    wanted, shares = seen.context, seen.weights
     with torch.autocast("cpu", torch.bfloat16):
-        got, weights = attention(query, attention.memory(looked_at), weights=True)
+        seen = attention(query, attention.memory(looked_at), weights=True)
+        got, weights = seen.context, seen.weights
     assert weights is not None and weights.dtype == torch.float32 and got.dtype == torch.bfloat16
     assert weights.masked_select(~MASK[:, None, None]).abs().max() == 0
     assert_close(weights, shares, rtol=0, atol=0.03)

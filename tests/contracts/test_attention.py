@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from seqloom.attention import Attention
+from seqloom.attention.base import in_time
 from seqloom.structures import Encoded
 
 LookedAt = Callable[..., Encoded]
@@ -24,7 +26,8 @@ def query() -> Tensor:
 def test_weights_are_a_distribution_over_real_tokens(
     attention: Attention, attention_case: Any, looked_at: LookedAt, query: Tensor
 ) -> None:
-    context, weights = attention(query, attention.memory(looked_at()), weights=True)
+    seen = attention(query, attention.memory(looked_at()), weights=True)
+    context, weights = seen.context, seen.weights
     assert context.shape == (2, 4, attention.output_size)
     assert weights is not None and weights.ndim == 4 and weights.size(1) > 0
     assert weights.shape == (2, weights.size(1), 4, 5)
@@ -38,43 +41,48 @@ def test_weights_are_a_distribution_over_real_tokens(
 
 def test_asking_for_weights_changes_no_context(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
     memory = attention.memory(looked_at())
-    without, none = attention(query, memory)
-    assert none is None
-    assert_close(attention(query, memory, weights=True)[0], without)
+    without = attention(query, memory)
+    assert without.weights is None
+    assert_close(attention(query, memory, weights=True).context, without.context)
 
 
 def test_padding_changes_nothing(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
-    plain, weights = attention(query, attention.memory(looked_at()), weights=True)
-    padded, wide = attention(query, attention.memory(looked_at(padding=3, garbage=9.0)), weights=True)
-    assert_close(padded, plain)
-    assert_close(wide, nn.functional.pad(weights, (0, 3)))
+    plain = attention(query, attention.memory(looked_at()), weights=True)
+    padded = attention(query, attention.memory(looked_at(padding=3, garbage=9.0)), weights=True)
+    assert_close(padded.context, plain.context)
+    assert_close(padded.weights, nn.functional.pad(plain.weights, (0, 3)))
 
 
 def test_a_memory_without_a_mask_is_all_real(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
     memory = attention.memory(looked_at((4, 4)))
-    bare = type(memory)(memory.keys, memory.values, None)
-    assert_close(attention(query, bare)[0], attention(query, memory)[0])
+    bare = replace(memory, mask=None)
+    assert_close(attention(query, bare).context, attention(query, memory).context)
 
 
 def test_queries_at_once_and_one_by_one_see_the_same(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
     memory = attention.memory(looked_at())
-    together, weights = attention(query, memory, weights=True)
-    single = [attention(one, memory, weights=True) for one in query.split(1, 1)]
-    assert_close(torch.cat([context for context, _ in single], 1), together)
-    assert_close(torch.cat([share for _, share in single], 2), weights)
+    together, single = attention(query, memory, weights=True), []
+    for one in query.split(1, 1):
+        single.append(attention(one, memory, weights=True))
+        memory = single[-1].memory
+    one_by_one = in_time(single)
+    assert_close(one_by_one.context, together.context)
+    assert_close(one_by_one.weights, together.weights)
 
 
 def test_rows_of_a_memory_can_be_selected(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
     rows = torch.tensor([1, 0, 1])
     memory = attention.memory(looked_at())
-    assert_close(attention(query[rows], memory.select(rows))[0], attention(query, memory)[0][rows])
+    memory = attention(query[:, :2], memory).memory  # what it remembers of queries is selected too
+    assert_close(attention(query[rows], memory.select(rows)).context, attention(query, memory).context[rows])
 
 
 def test_where_one_position_is_real_its_value_is_the_context(
     attention: Attention, attention_case: Any, looked_at: LookedAt, query: Tensor
 ) -> None:
     memory = attention.memory(looked_at((5, 1)))
-    context, weights = attention(query, memory, weights=True)
+    seen = attention(query, memory, weights=True)
+    context, weights = seen.context, seen.weights
     assert weights is not None
     if not attention_case.sums:  # it says for itself how much of the value
         assert context.isfinite().all()
@@ -100,7 +108,7 @@ def test_nothing_is_written_on_the_module(
 
 def test_every_parameter_is_learnt_from(attention: Attention, looked_at: LookedAt, query: Tensor) -> None:
     query.requires_grad_()
-    context, _ = attention(query, attention.memory(looked_at()))
+    context = attention(query, attention.memory(looked_at())).context
     numbers = torch.Generator().manual_seed(4)
     (context * torch.randn(context.shape, generator=numbers, dtype=context.dtype)).sum().backward()
     for name, parameter in [("query", query), *attention.named_parameters()]:

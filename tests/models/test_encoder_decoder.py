@@ -185,7 +185,8 @@ def test_the_features_of_input_feeding_are_their_formula() -> None:
     asked: Any = decoder.attention
     for place in range(4):
         state = cell(cell.input(torch.cat([decoder.embedding(tokens[:, place]), context], 1)), state)
-        found, weights = asked(state[0][:, None], asked.memory(source), weights=True)
+        seen = asked(state[0][:, None], asked.memory(source), weights=True)
+        found, weights = seen.context, seen.weights
         context = found[:, 0]
         assert_close(output.features[:, place], torch.tanh(decoder.mixture(torch.cat([state[0], context], 1))))  # type: ignore[misc]
         assert output.attention is not None

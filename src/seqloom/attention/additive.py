@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seqloom.attention.base import Attention, weigh
 from seqloom.bounds import Positive
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Widths
+from seqloom.structures import Attended, Encoded, Memory, Widths
 
 
 @register("bahdanau", "additive")
@@ -26,8 +26,8 @@ class AdditiveAttention(Attention):
     def memory(self, source: Encoded) -> Memory:
         return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
 
-    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
         scores = self.score(torch.tanh(self.query(query)[:, :, None] + keys[:, None]))[..., 0]  # [N, T, S]
         shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
-        return shares.to(values.dtype) @ values, shares[:, None] if weights else None
+        return Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None)

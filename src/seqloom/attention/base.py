@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from seqloom.structures import Encoded, Memory
+from seqloom.structures import Attended, Encoded, Memory
 
 
 class Attention(nn.Module, ABC):
@@ -25,11 +27,24 @@ class Attention(nn.Module, ABC):
         """All that depends on the source alone, computed once a sentence."""
 
     @abstractmethod
-    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Queries [N, T, D] -> context [N, T, output_size] and, on request, the weights [N, H, T, S] (else None).
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
+        """Queries [N, T, D] -> what was seen: context [N, T, output_size] and, on request, weights [N, H, T, S].
 
-        Weights are shares of the real positions of each row; of most attentions they add up to 1.
+        Weights are shares of the real positions of each row; of most attentions they add up to 1.  The memory of the
+        answer is for the next query: an attention that looks back finds there what it did so far.
         """
+
+
+def in_time(steps: Sequence[Attended]) -> Attended:
+    """Answers to one query after the other as one answer to all of them."""
+    log_probs, weights = [step.log_prob for step in steps], [step.weights for step in steps]
+    return Attended(
+        torch.cat([step.context for step in steps], 1),
+        steps[-1].memory,
+        None if weights[0] is None else torch.cat(weights, 2),  # type: ignore[arg-type]
+        sum(step.penalty for step in steps) / len(steps),
+        None if log_probs[0] is None else torch.cat(log_probs, 1),  # type: ignore[arg-type]
+    )
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from seqloom.attention.base import Attention, weigh
 from seqloom.bounds import Positive
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Widths
+from seqloom.structures import Attended, Encoded, Memory, Widths
 
 
 @register("luong", "dot")
@@ -42,8 +42,8 @@ class DotAttention(Attention):
     def memory(self, source: Encoded) -> Memory:
         return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
 
-    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
         scores = (self.query(query) * self.scale).to(keys.dtype) @ keys.mT  # [N, T, S]
         shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
-        return shares.to(values.dtype) @ values, shares[:, None] if weights else None
+        return Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None)

@@ -14,7 +14,7 @@ from seqloom.attention.distribution import Distribution, Softmax
 from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Widths
+from seqloom.structures import Attended, Encoded, Memory, Widths
 
 
 @register()
@@ -55,10 +55,10 @@ class GeneralAttention(Attention):
         values = split_heads(self.value(source.values), self.heads)
         return Memory(self.compatibility.memory(source.keys), values, source.mask)
 
-    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         scores = self.compatibility(query, memory.keys)  # [N, H, T, S]
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))  # sums need the precision
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]
         shares = self.distribution(scores, mask, query)
         context = self.dropout(shares).to(memory.values.dtype) @ memory.values  # [N, H, T, D / H]
-        return self.out(context.transpose(1, 2).flatten(-2)), shares if weights else None
+        return Attended(self.out(context.transpose(1, 2).flatten(-2)), memory, shares if weights else None)

@@ -10,7 +10,7 @@ from seqloom.attention.base import Attention, split_heads, weigh
 from seqloom.bounds import Positive, Rate
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Widths
+from seqloom.structures import Attended, Encoded, Memory, Widths
 
 
 @register("multi_head")
@@ -57,9 +57,7 @@ class MultiHeadAttention(Attention):
         keys, values = self.key_value(x).chunk(2, -1)
         return split_heads(keys, self.heads), split_heads(values, self.heads)
 
-    def forward(
-        self, query: Tensor, memory: Memory, *, weights: bool = False, causal: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False, causal: bool = False) -> Attended:
         """`causal`: the queries are the T newest positions of the memory, and each sees itself and what is older."""
         q = split_heads(self.query(query), self.heads)  # [N, H, T, D / H]
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]
@@ -72,7 +70,7 @@ class MultiHeadAttention(Attention):
         else:
             shares, rate = None, self.dropout.rate if self.training else 0.0
             context = F.scaled_dot_product_attention(q, memory.keys, memory.values, mask, rate)
-        return self.out(context.transpose(1, 2).flatten(-2)), shares if weights else None
+        return Attended(self.out(context.transpose(1, 2).flatten(-2)), memory, shares if weights else None)
 
 
 def _written_out_is_faster(query: Tensor) -> bool:

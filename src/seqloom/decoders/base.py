@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from seqloom.structures import Encoded, Output, State
+from seqloom.structures import Attended, Encoded, Output, State
 
 
 class Decoder(nn.Module, ABC):
@@ -35,3 +35,11 @@ class Decoder(nn.Module, ABC):
     def project(self, features: Tensor) -> Tensor:
         """Features [..., D] -> logits [..., V]; called by whoever needs them, as late as possible."""
         return self.readout(features)  # type: ignore[no-any-return]
+
+
+def told(features: Tensor, attended: Attended | None) -> Output:
+    """Features [N, T, D] and what one attention saw on the way to them, where there is one."""
+    if attended is None:
+        return Output(features)
+    attention = None if attended.weights is None else attended.weights[:, None]  # [N, 1, H, T, S]
+    return Output(features, attention, attended.penalty, attended.log_prob)

@@ -9,14 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqloom.attention.base import Attention
+from seqloom.attention.base import Attention, in_time
 from seqloom.bounds import NotNegative, Positive, Rate
-from seqloom.decoders.base import Decoder
+from seqloom.decoders.base import Decoder, told
 from seqloom.layers.bridges import Bridge, DenseBridge
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.recurrent import Cell, GRUCell, RecurrentStack, Residual, States, stack_widths
 from seqloom.registry import register
-from seqloom.structures import Encoded, Memory, Output, State, Widths
+from seqloom.structures import Attended, Encoded, Memory, Output, State, Widths
 
 
 @dataclass(frozen=True)
@@ -94,32 +94,34 @@ class InputFeedingDecoder(Decoder):
         if self.attention is None:
             x, layers = self.stack(embedded, state.layers)
             return Output(x), InputFeedingState(_last(layers), None, None)
-        seen, fed, shares = [], [], []
+        outputs, fed, seen = [], [], []
         for inputs in embedded.unbind(1):
-            both, state, share = self._step(inputs, state, weights=weights)
-            seen.append(both)
+            output, state, looked = self._step(inputs, state, weights=weights)
+            outputs.append(output)
             fed.append(state.fed)
-            shares.append(share)
-        # features that no step waits for are made all at once
-        features = self._features(torch.stack(seen, 1)) if self.feeds_context else torch.stack(fed, 1)  # type: ignore[arg-type]
-        attention = torch.cat(shares, 2)[:, None] if weights else None  # type: ignore[arg-type]  # [N, 1, H, T, S]
-        return Output(features, attention), state
+            seen.append(looked)
+        attended = in_time(seen)
+        if self.feeds_context:  # features that no step waits for are made all at once
+            features = self._features(torch.stack(outputs, 1), attended.context)
+        else:
+            features = torch.stack(fed, 1)  # type: ignore[arg-type]
+        return told(features, attended), state
 
     def _step(
         self, inputs: Tensor, state: InputFeedingState, *, weights: bool
-    ) -> tuple[Tensor, InputFeedingState, Tensor | None]:
-        """One embedded token [N, D] -> output and context [N, D], the state after it, and the weights [N, H, 1, S]."""
+    ) -> tuple[Tensor, InputFeedingState, Attended]:
+        """One embedded token [N, D] -> the output [N, D], the state after it, and what was seen."""
         assert self.attention is not None and state.fed is not None
         output, layers = self.stack.step(torch.cat([inputs, state.fed.to(inputs.dtype)], -1), state.layers)
-        context, share = self.attention(output[:, None], state.memory, weights=weights)
-        both = torch.cat([output, context[:, 0]], -1)
-        fed = context[:, 0] if self.feeds_context else self._features(both)
-        return both, InputFeedingState(layers, fed, state.memory), share
+        seen = self.attention(output[:, None], state.memory, weights=weights)
+        context = seen.context[:, 0]
+        fed = context if self.feeds_context else self._features(output, context)
+        return output, InputFeedingState(layers, fed, seen.memory), seen
 
-    def _features(self, both: Tensor) -> Tensor:
+    def _features(self, output: Tensor, context: Tensor) -> Tensor:
         """Output and context [..., D] -> features [..., size]."""
         assert self.mixture is not None
-        return torch.tanh(self.mixture(both))
+        return torch.tanh(self.mixture(torch.cat([output, context], -1)))
 
 
 def _last(states: States) -> States:

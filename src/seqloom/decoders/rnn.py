@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqloom.attention.base import Attention
+from seqloom.attention.base import Attention, in_time
 from seqloom.bounds import Positive, Rate
-from seqloom.decoders.base import Decoder
+from seqloom.decoders.base import Decoder, told
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.recurrent import Cell, CellState, GRUCell
@@ -68,19 +68,18 @@ class RNNDecoder(Decoder):
         assert isinstance(state, RNNState)
         embedded = self.dropout(self.embedding(tokens))  # [N, T, D]
         projected = self.cells[0].project(embedded)  # type: ignore[operator]
-        layers, tops, contexts, shares = state.layers, [], [], []
+        layers, memory, tops, seen = state.layers, state.memory, [], []
         for inputs in projected.unbind(1):
             if self.attention is not None:
-                context, share = self.attention(layers[-1][0][:, None], state.memory, weights=weights)
-                inputs = inputs + self.context(context[:, 0])  # type: ignore[misc]
-                contexts.append(context)
-                shares.append(share)
+                seen.append(self.attention(layers[-1][0][:, None], memory, weights=weights))
+                memory = seen[-1].memory
+                inputs = inputs + self.context(seen[-1].context[:, 0])  # type: ignore[misc]
             layers = self._step(inputs, layers)
             tops.append(layers[-1][0])
-        seen = [torch.stack(tops, 1), embedded, *([torch.cat(contexts, 1)] if contexts else [])]
-        features = self.features(torch.cat(seen, -1)).unflatten(-1, (-1, 2)).amax(-1)  # maxout, [N, T, D]
-        attention = torch.cat(shares, 2)[:, None] if weights and shares else None  # [N, 1, H, T, S]
-        return Output(self.dropout(features), attention), RNNState(layers, state.memory)
+        attended = in_time(seen) if seen else None
+        known = [torch.stack(tops, 1), embedded, *([attended.context] if attended else [])]
+        features = self.features(torch.cat(known, -1)).unflatten(-1, (-1, 2)).amax(-1)  # maxout, [N, T, D]
+        return told(self.dropout(features), attended), RNNState(layers, memory)
 
     def _step(self, inputs: Tensor, layers: tuple[CellState, ...]) -> tuple[CellState, ...]:
         after: list[CellState] = []

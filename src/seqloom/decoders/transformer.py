@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from seqloom.bounds import Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.feedforward import FeedForward
 from seqloom.layers.positions import sinusoids
 from seqloom.layers.transformer import Norm, TransformerDecoderLayer
 from seqloom.registry import register
@@ -38,7 +40,7 @@ class TransformerDecoder(Decoder):
         *,
         layers: Positive = 6,
         heads: Positive = 8,
-        feedforward: Positive = 2048,
+        feedforward: Positive | Callable[..., FeedForward] = 2048,
         dropout: Rate = 0.1,
         attention_dropout: Rate = 0.0,
         feedforward_dropout: Rate = 0.0,
@@ -47,7 +49,7 @@ class TransformerDecoder(Decoder):
         """The embedding's size is the width of every layer.  "pre" norm ends in one more norm, "post" is the paper's.
 
         `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
-        weights, and `feedforward_dropout` inside the feed-forward network.
+        weights, and `feedforward_dropout` inside the feed-forward network where `feedforward` is a number, its width.
         """
         super().__init__()
         size = embedding.size
@@ -78,10 +80,11 @@ class TransformerDecoder(Decoder):
         size, after = self.embedding.size, state.position + tokens.size(1)
         places = sinusoids(state.position, tokens.size(1), size, tokens.device)
         x = self.dropout(self.embedding(tokens) * math.sqrt(size) + places)
-        pasts, shares = [], []
+        pasts, shares, penalty = [], [], torch.zeros((), device=x.device)
         for layer, past, memory in zip(self.layers, state.past, state.memory, strict=True):
-            x, past, share = layer(x, past, memory, weights=weights)
+            x, past, share, more = layer(x, past, memory, weights=weights)
             pasts.append(past)
             shares.append(share)
+            penalty = penalty + more
         attention = torch.stack(shares, 1) if weights else None  # [N, L, H, T, S]
-        return Output(self.norm(x), attention), TransformerState(after, tuple(pasts), state.memory)
+        return Output(self.norm(x), attention, penalty), TransformerState(after, tuple(pasts), state.memory)

@@ -53,7 +53,7 @@ class ConvolutionalEncoder(Encoder):
         x = self.dropout(placed(self.embedding(source.ids), self.positions, longest=self.max_positions))
         x, real = x.mT, source.mask[:, None].to(x.dtype)  # [B, D, S], [B, 1, S]
         keys, values = self.keys(x, real), self.values(x, real)
-        return Encoded(keys.mT, values.mT, source.mask, values.sum(2) / real.sum(2))
+        return Encoded(keys.mT, values.mT, source.mask, values.sum(2) / real.sum(2), ids=source.ids)
 
 
 class ConvolutionStack(nn.Module):

@@ -62,7 +62,8 @@ class PoolingEncoder(Encoder):
         values = _mean(x, real, size=self.stride, stride=self.stride, before=0)
         mask = source.mask[:, :: self.stride]  # a position is real if its first token is
         count = mask.sum(1, keepdim=True)
-        return Encoded(keys.mT, values.mT, mask, keys.sum(2) / count)
+        ids = source.ids if self.stride == 1 else None  # else a position is no one symbol
+        return Encoded(keys.mT, values.mT, mask, keys.sum(2) / count, ids=ids)
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         return [" ".join(tokens[start : start + self.stride]) for start in range(0, len(tokens), self.stride)]

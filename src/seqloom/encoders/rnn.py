@@ -86,7 +86,7 @@ class RNNEncoder(Encoder):
             finals += [torch.cat(both, -1) for layer in zip(*states, strict=True) for both in zip(*layer, strict=True)]
         x = self.dropout(x)
         summary = torch.cat(finals if self.whole else lasts, -1)
-        return Encoded(keys=x, values=x, mask=source.mask, summary=summary)
+        return Encoded(keys=x, values=x, mask=source.mask, summary=summary, ids=source.ids)
 
     def _read(
         self, stack: RecurrentStack, x: Tensor, lengths: Tensor, *, backward: bool

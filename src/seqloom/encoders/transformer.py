@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from seqloom.bounds import Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.feedforward import FeedForward
 from seqloom.layers.positions import sinusoids
 from seqloom.layers.transformer import Norm, TransformerEncoderLayer
 from seqloom.registry import register
@@ -27,7 +29,7 @@ class TransformerEncoder(Encoder):
         *,
         layers: Positive = 6,
         heads: Positive = 8,
-        feedforward: Positive = 2048,
+        feedforward: Positive | Callable[..., FeedForward] = 2048,
         dropout: Rate = 0.1,
         attention_dropout: Rate = 0.0,
         feedforward_dropout: Rate = 0.0,
@@ -36,7 +38,7 @@ class TransformerEncoder(Encoder):
         """The embedding's size is the width of every layer.  "pre" norm ends in one more norm, "post" is the paper's.
 
         `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
-        weights, and `feedforward_dropout` inside the feed-forward network.
+        weights, and `feedforward_dropout` inside the feed-forward network where `feedforward` is a number, its width.
         """
         super().__init__()
         size = embedding.size
@@ -59,11 +61,13 @@ class TransformerEncoder(Encoder):
     def forward(self, source: Sequences, *, weights: bool = False) -> Encoded:
         size = self.widths.keys
         x = self.embedding(source.ids) * math.sqrt(size) + sinusoids(0, source.ids.size(1), size, source.ids.device)
-        x, shares = self.dropout(x), []
+        x, shares, penalty = self.dropout(x), [], torch.zeros((), device=x.device)
         for layer in self.layers:
-            x, share = layer(x, source.mask, weights=weights)
+            x, share, more = layer(x, source.mask, weights=weights)
             shares.append(share)
+            penalty = penalty + more
         x = self.norm(x)
         real = source.mask[..., None].to(x.dtype)
         summary = (x * real).sum(1) / real.sum(1)  # [B, D]
-        return Encoded(x, x, source.mask, summary, torch.stack(shares, 1) if weights else None)
+        attention = torch.stack(shares, 1) if weights else None
+        return Encoded(x, x, source.mask, summary, attention, penalty, source.ids)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor, nn
 
 from seqloom.attention.multi_head import MultiHeadAttention
 from seqloom.layers.dropout import Dropout
-from seqloom.layers.feedforward import FeedForward
+from seqloom.layers.feedforward import FeedForward, feedforward_of
 from seqloom.structures import Memory, Widths
 
 Norm = Literal["pre", "post"]
@@ -41,7 +42,7 @@ class TransformerEncoderLayer(nn.Module):
         self,
         size: int,
         heads: int,
-        feedforward: int,
+        feedforward: int | Callable[..., FeedForward],
         *,
         dropout: float,
         attention_dropout: float,
@@ -50,17 +51,17 @@ class TransformerEncoderLayer(nn.Module):
     ):
         super().__init__()
         self.attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
-        self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
+        self.feedforward = feedforward_of(feedforward, size, dropout=feedforward_dropout)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
 
-    def forward(self, x: Tensor, mask: Tensor, *, weights: bool) -> tuple[Tensor, Tensor | None]:
-        """Features [B, S, D] and mask [B, S] -> features, and on request the weights [B, H, S, S]."""
+    def forward(self, x: Tensor, mask: Tensor, *, weights: bool) -> tuple[Tensor, Tensor | None, Tensor | float]:
+        """Features [B, S, D] and mask [B, S] -> features, on request the weights [B, H, S, S], and a penalty."""
         y = self.around_attention.enter(x)
-        y, shares = self.attention(y, Memory(*self.attention.key_values(y), mask), weights=weights)
-        x = self.around_attention.leave(x, y)
-        y = self.feedforward(self.around_feedforward.enter(x))
-        return self.around_feedforward.leave(x, y), shares
+        seen = self.attention(y, Memory(*self.attention.key_values(y), mask), weights=weights)
+        x = self.around_attention.leave(x, seen.context)
+        y, penalty = self.feedforward(self.around_feedforward.enter(x), mask)
+        return self.around_feedforward.leave(x, y), seen.weights, penalty
 
 
 class TransformerDecoderLayer(nn.Module):
@@ -70,7 +71,7 @@ class TransformerDecoderLayer(nn.Module):
         self,
         size: int,
         heads: int,
-        feedforward: int,
+        feedforward: int | Callable[..., FeedForward],
         *,
         widths: Widths,
         dropout: float,
@@ -81,19 +82,19 @@ class TransformerDecoderLayer(nn.Module):
         super().__init__()
         self.self_attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
         self.attention = MultiHeadAttention(size, widths, heads=heads, dropout=attention_dropout)
-        self.feedforward = FeedForward(size, feedforward, dropout=feedforward_dropout)
+        self.feedforward = feedforward_of(feedforward, size, dropout=feedforward_dropout)
         self.around_self_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_attention = Residual(size, dropout=dropout, norm=norm)
         self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
 
     def forward(
         self, x: Tensor, past: Memory, memory: Memory, *, weights: bool
-    ) -> tuple[Tensor, Memory, Tensor | None]:
-        """Features [N, T, D] -> features, the past with these positions behind it, and on request [N, H, T, S]."""
+    ) -> tuple[Tensor, Memory, Tensor | None, Tensor | float]:
+        """Features [N, T, D] -> features, the past with these positions behind it, weights [N, H, T, S], a penalty."""
         y = self.around_self_attention.enter(x)
         past = past.extend(*self.self_attention.key_values(y))
-        x = self.around_self_attention.leave(x, self.self_attention(y, past, causal=True)[0])
-        y, shares = self.attention(self.around_attention.enter(x), memory, weights=weights)
-        x = self.around_attention.leave(x, y)
-        y = self.feedforward(self.around_feedforward.enter(x))
-        return self.around_feedforward.leave(x, y), past, shares
+        x = self.around_self_attention.leave(x, self.self_attention(y, past, causal=True).context)
+        seen = self.attention(self.around_attention.enter(x), memory, weights=weights)
+        x = self.around_attention.leave(x, seen.context)
+        y, penalty = self.feedforward(self.around_feedforward.enter(x), None)
+        return self.around_feedforward.leave(x, y), past, seen.weights, penalty

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -48,5 +48,5 @@ class Model(nn.Module, ABC):
     def forward(self, batch: Batch) -> Output:
         """What the model says of every token of the target, given those before it (teacher forcing)."""
         encoded = self.encode(batch.source)
-        output, _ = self.decoder(batch.target.ids[:, :-1], self.decoder.start(encoded))
-        return Output(output.features, None, output.penalty + encoded.penalty)
+        output: Output = self.decoder(batch.target.ids[:, :-1], self.decoder.start(encoded))[0]
+        return replace(output, penalty=output.penalty + encoded.penalty)

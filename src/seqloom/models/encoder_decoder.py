@@ -76,7 +76,8 @@ class EncoderDecoder(Model):
         lengths = encoded.mask.sum(1)  # an encoder may have fewer positions than the source
         keys = reverse(encoded.keys, lengths)
         values = keys if encoded.values is encoded.keys else reverse(encoded.values, lengths)
-        return replace(encoded, keys=keys, values=values, attention=_turned(encoded.attention, lengths))
+        ids = None if encoded.ids is None else reverse(encoded.ids, lengths)
+        return replace(encoded, keys=keys, values=values, attention=_turned(encoded.attention, lengths), ids=ids)
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         return self.encoder.labels(tokens)
@@ -86,7 +87,7 @@ class EncoderDecoder(Model):
             return super().forward(batch)
         encoded, tokens = self.encode(batch.source), batch.target.ids[:, :-1]
         output = sampled(self.decoder, tokens, self.decoder.start(encoded), rate=self.scheduled_sampling)
-        return Output(output.features, None, output.penalty + encoded.penalty)
+        return replace(output, penalty=output.penalty + encoded.penalty)
 
 
 def _turned(attention: Tensor | None, lengths: Tensor) -> Tensor | None:

@@ -15,16 +15,17 @@ def sampled(decoder: Decoder, tokens: Tensor, state: State, *, rate: float) -> O
     What takes its place is drawn from the decoder's own distribution there; https://arxiv.org/abs/1506.03099, 2.4.  It
     goes token by token, and no gradient flows through a draw.
     """
-    fed, features, penalty = tokens[:, :1], [], torch.zeros((), device=tokens.device)
+    fed, outputs = tokens[:, :1], []
     for position in range(tokens.size(1)):
         output, state = decoder(fed, state)
-        features.append(output.features)
-        penalty = penalty + output.penalty
+        outputs.append(output)
         fed = tokens[:, position + 1 : position + 2]
         if fed.numel():
             exchanged = torch.rand(fed.shape, device=fed.device) < rate
             fed = torch.where(exchanged, _drawn(decoder, output.features), fed)
-    return Output(torch.cat(features, 1), None, penalty / len(features))
+    features, log_probs = [output.features for output in outputs], [output.log_prob for output in outputs]
+    penalty = sum(output.penalty for output in outputs) / len(outputs)
+    return Output(torch.cat(features, 1), None, penalty, None if log_probs[0] is None else torch.cat(log_probs, 1))
 
 
 @torch.no_grad()
