@@ -14,6 +14,7 @@ from seqloom.data.corpora import CorpusOptions, DataOptions
 from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder, ImageEncoder
 from seqloom.hooks import Hook
+from seqloom.layers.feedforward import FeedForward
 from seqloom.metrics import Metric
 from seqloom.models import Model
 from seqloom.optim import Optimizer, Schedule
@@ -24,7 +25,7 @@ from seqloom.tokenizers import Tokenizer
 from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
-BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, ImageEncoder, Model)
+BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, FeedForward, ImageEncoder, Model)
 BASES += (Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]

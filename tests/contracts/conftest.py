@@ -30,6 +30,7 @@ from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder
 from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.experts import MixtureOfExperts
 from seqloom.layers.recurrent import GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell
 from seqloom.registry import known
 from seqloom.structures import Encoded, Sequences, Widths
@@ -40,6 +41,7 @@ EMBEDDING, QUERY = 12, 8  # widths that differ, so that no two can be confused
 WIDTHS = Widths(keys=10, values=9, summary=7)
 ONE_WIDTH = Widths(keys=10, values=10, summary=7)  # for what can't tell keys from values
 ADDITIVE = partial(AdditiveAttention, size=8)
+EXPERTS = partial(MixtureOfExperts, experts=4, k=2, inner_size=6)
 SPARSE: Options = {"positive": False}  # of an attention: real positions may weigh nothing
 GATES: Options = {"sums": False, "positive": False}  # weights are shares, but needn't sum to 1
 
@@ -100,8 +102,9 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "add": {"key_size": 10, "key_layers": 1, "key_kernel": 4, "value_layers": 3, "value_kernel": 1}
         | {"value_size": 9, "positions": "add"},
     },
-    "TransformerEncoder": {"pre": {"norm": "pre"}, "post": {"norm": "post"}},
+    "TransformerEncoder": {"experts": {"feedforward": EXPERTS}, "pre": {"norm": "pre"}, "post": {"norm": "post"}},
     "TransformerDecoder": {
+        "experts": {"feedforward": EXPERTS, "widths": ONE_WIDTH},
         "pre": {"norm": "pre", "widths": ONE_WIDTH},
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
     },
