@@ -161,6 +161,12 @@ class LayerNormLSTMCell(Cell):
         c = F.layer_norm(c, (self.size,)) * self.gain[4] + self.bias[4]
         return keep * torch.tanh(c), c
 
+    def along(self, projected: Tensor, state: CellState) -> CellState:
+        if self.training and self.dropout.rate:
+            return super().along(projected, state)
+        weights = self.recurrent.weight, self.gain, self.bias
+        return unrolled.layer_norm_lstm(projected, state[0], state[1], *weights)
+
 
 class RecurrentStack(nn.Module):
     """Cells one above the other, with ways round them (https://arxiv.org/abs/1609.08144, 3.1) if asked."""

@@ -33,6 +33,16 @@ def lstm(projected: Tensor, h: Tensor, c: Tensor, weight: Tensor) -> tuple[Tenso
     return outputs.transpose(0, 1), memories.transpose(0, 1)
 
 
+def layer_norm_lstm(
+    projected: Tensor, h: Tensor, c: Tensor, weight: Tensor, gain: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As `lstm`, with gates and memory normalised; gain and bias [5, D] are those of the four gates and the memory."""
+    given = [x.to(projected.dtype) for x in (h, c, weight, gain, bias)]
+    with torch.autocast(projected.device.type, enabled=False):
+        outputs, memories = _LayerNormLSTM.apply(projected.transpose(0, 1), *given)  # type: ignore[no-untyped-call]
+    return outputs.transpose(0, 1), memories.transpose(0, 1)
+
+
 class _GRUResetBefore(torch.autograd.Function):
     """r, z = s(x + U h);  c = tanh(x + U (r h));  h' = z h + (1 - z) c."""
 
@@ -159,6 +169,81 @@ class _LSTM(torch.autograd.Function):
             torch.mul(dc[:, None], rest, out=drest)
             dh, dc = dx @ weight, dc * f_
         return of_input, dh, dc, of_input.flatten(0, 1).t() @ outputs[:-1].flatten(0, 1)
+
+
+class _LayerNormLSTM(torch.autograd.Function):
+    """o, i, f = s(n(x + U h));  g = tanh(n(x + U h));  c' = n(f c + i g);  h' = o tanh(c').
+
+    n(a) is the layer norm of a, times a gain, plus a bias.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, h: Tensor, c: Tensor, weight: Tensor, gain: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        D, across = h.size(1), weight.t().contiguous()
+        sums, gates = _room(projected, 4 * D), _room(projected, 4 * D)
+        written, shown = _room(projected, D), _room(projected, D)
+        outputs, memories = _room(projected, D, more=1), _room(projected, D, more=1)
+        outputs[0], memories[0] = h, c
+        gate_gain, gate_bias = gain[:4].flatten(), bias[:4].flatten()
+        views = (projected, sums, gates, gates[..., : 3 * D], *gates.chunk(4, -1), written, shown, outputs[1:])
+        gate_norms, memory_norms = [], []
+        for step, (x, a, g, three, o, i, f, candidate, w, seen, output) in enumerate(
+            zip(*(x.unbind() for x in views), strict=True)
+        ):
+            torch.addmm(x, h, across, out=a)
+            normal, *statistics = torch.native_layer_norm(a.view(-1, 4, D), (D,), None, None, _EPSILON)
+            gate_norms.append(statistics)
+            torch.addcmul(gate_bias, normal.view(-1, 4 * D), gate_gain, out=g)
+            three.sigmoid_()
+            candidate.tanh_()
+            torch.mul(f, c, out=w).addcmul_(i, candidate)
+            c, *statistics = torch.native_layer_norm(w, (D,), gain[4], bias[4], _EPSILON)
+            memory_norms.append(statistics)
+            memories[step + 1] = c
+            h = torch.mul(o, torch.tanh(c, out=seen), out=output)
+        kept = [torch.stack(values) for norms in (gate_norms, memory_norms) for values in zip(*norms, strict=True)]
+        ctx.save_for_backward(sums, gates, written, shown, outputs, memories, weight, gain, *kept)
+        return outputs[1:].clone(), memories[1:].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        sums, gates, written, shown, outputs, memories, weight, gain, *norms = ctx.saved_tensors
+        D, (o, i, f, candidate) = shown.size(-1), gates.chunk(4, -1)
+        by_output, by_shown = shown * o * (1 - o), o * (1 - shown**2)
+        # how the gradient of what a step writes becomes that of its input and forget gates and of its candidate
+        by_written = [candidate * i * (1 - i), memories[:-1] * f * (1 - f), i * (1 - candidate**2)]
+        to_rest = torch.stack(by_written, -2)
+        # of each gate behind its norm and gain; of each sum before its norm; of each memory behind its own
+        of_gates, of_sums, of_memory = (torch.empty_like(x) for x in (gates, gates, shown))
+        out = of_gates.view(*shown.shape[:2], 4, D)
+        views = (*gradients, by_output, by_shown, to_rest, f, sums.view_as(out), written, out, of_sums, of_memory)
+        dh, dc = torch.zeros_like(shown[0]), torch.zeros_like(shown[0])
+        steps = list(zip(*(x.unbind() for x in (*views, *norms)), strict=True))
+        for given, kept, to_o, to_c, rest, f_, a, w, dgates, dsums, dmemory, m, r, mean, rstd in reversed(steps):
+            dh = dh + given
+            torch.add(dc, kept, out=dmemory).addcmul_(dh, to_c)
+            dw = _before_norm(dmemory, w, mean, rstd, gain[4])
+            torch.mul(dh, to_o, out=dgates[:, 0])
+            torch.mul(dw[:, None], rest, out=dgates[:, 1:])
+            dsums.copy_(_before_norm(dgates * gain[:4], a, m, r, None).view_as(dsums))
+            dh, dc = dsums @ weight, dw * f_
+        normal = (sums.view_as(out) - norms[0]) * norms[1]
+        of_gain = (out * normal).sum((0, 1)), (of_memory * (written - norms[2]) * norms[3]).sum((0, 1))[None]
+        of_bias = out.sum((0, 1)), of_memory.sum((0, 1))[None]
+        of_weight = of_sums.flatten(0, 1).t() @ outputs[:-1].flatten(0, 1)
+        return of_sums, dh, dc, of_weight, torch.cat(of_gain), torch.cat(of_bias)
+
+
+_EPSILON = 1e-5  # that of torch's layer_norm
+
+
+def _before_norm(gradient: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, gain: Tensor | None) -> Tensor:
+    """The gradient of x from that of its norm times `gain`."""
+    wanted = [True, False, False]
+    shape = x.shape[-1:]
+    return torch.ops.aten.native_layer_norm_backward(gradient, x, shape, mean, rstd, gain, None, wanted)[0]  # type: ignore[no-any-return]
 
 
 def _room(like: Tensor, size: int, *, more: int = 0) -> Tensor:
