@@ -2,10 +2,11 @@
 
     python benchmarks/multi30k.py [--output runs/multi30k] [--minutes 10] [NAME ...]
 
-Trains recipes/multi30k/NAME.yml, or all, one after the other on one thread: a few steps are timed, and as many trained
-as fit into the time, so that every schedule ends where its time does.  Then test_2016_flickr is translated.  Time is
-the processor's, since others may use the machine, too.  A second call goes on where the first was stopped, and measures
-again what was changed.  OUTPUT/NAME.json keeps what was found; the table is printed at the end.
+Trains recipes/multi30k/NAME.yml, or all, one after the other on one thread; then test_2016_flickr is translated.  Time
+is that of the processor in training steps, since others may use the machine, too; how many steps it will do for is
+estimated again and again on the way, so that the learning rate has come down when the time is over.  A second call
+goes on where the first was stopped, and measures again what was changed.  OUTPUT/NAME.json keeps what was found; the
+table is printed at the end.
 """
 
 from __future__ import annotations
@@ -19,17 +20,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from seqloom.checkpoint import Checkpoints
-from seqloom.config.root import Config, read_config
-from seqloom.data.batches import Position
-from seqloom.hardware import find_device, suit_training
+from seqloom.config.root import read_config
 from seqloom.metrics import Bleu
 from seqloom.runs import load, train
 from seqloom.structures import Batch
@@ -37,7 +34,7 @@ from seqloom.train import Trainer
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "multi30k"
 DATA = Path(os.environ.get("SEQLOOM_DATA", Path(__file__).parents[2] / "shared" / "data")) / "mt" / "multi30k"
-TIMED = 24  # steps, after some that aren't
+ESTIMATED = 10  # every so many steps
 Update = Callable[[list[Batch]], tuple[float, float, int]]
 NAMES = {
     "rnn": "GRU without attention",
@@ -58,7 +55,7 @@ class Record:
 
     recipe: str = ""  # its hash
     minutes: float = 0.0  # allowed
-    steps: int = 0  # that fit into them
+    steps: int = 0  # so far
     seconds: float = 0.0  # of training steps so far
     tokens: int = 0  # real target tokens of these
     parameters: int = 0
@@ -83,6 +80,9 @@ class Clock:
     def __call__(self, trainer: Trainer, metrics: Mapping[str, Any]) -> None:
         if metrics.get("event") == "started":
             trainer.update = self.timed(trainer.update)  # type: ignore[method-assign,assignment]
+        if metrics.get("event") == "stepping" and self.record.steps and self.record.steps % ESTIMATED == 0:
+            steps = round(60 * self.record.minutes * self.record.steps / self.record.seconds)
+            trainer.options = replace(trainer.options, steps=max(steps, trainer.progress.step + 1))
         if metrics.get("event") == "saved":
             self.record.write(self.path)
 
@@ -92,31 +92,10 @@ class Clock:
             result = update(batches)
             self.record.seconds += time.process_time() - started
             self.record.tokens += result[2]
+            self.record.steps += 1
             return result
 
         return timed
-
-
-def steps_in(config: Config, seconds: float, scratch: Path) -> int:
-    """How many training steps fit into so many seconds of the processor."""
-    suit_training()
-    task = config.make_task()
-    task.prepare(scratch)
-    trainer = Trainer(
-        task.build(config.model),
-        task,
-        config.train,
-        checkpoints=Checkpoints(scratch),
-        seed=config.seed,
-        device=find_device("cpu"),
-    )
-    drawn = [batch for batch, _ in islice(task.batches(Position()), TIMED + TIMED // 2)]
-    for batch in drawn[TIMED:]:
-        trainer.update([batch])
-    started = time.process_time()
-    for batch in drawn[:TIMED]:
-        trainer.update([batch])
-    return round(seconds * TIMED / (time.process_time() - started))
 
 
 def learn(name: str, output: Path, minutes: float) -> None:
@@ -126,12 +105,8 @@ def learn(name: str, output: Path, minutes: float) -> None:
     if (record.recipe, record.minutes) != (version, minutes):
         shutil.rmtree(run, ignore_errors=True)
         record = Record(version, minutes)
-    common = ["train.threads=1", f"data.cache={output / 'cache'}", "train.device=cpu"]
-    if not record.steps:
-        record.steps = steps_in(read_config(recipe, common), 60 * minutes, output / f"{name}-timing")
-        record.write(file)
     if not record.test:
-        config = read_config(recipe, [*common, f"train.steps={record.steps}", f"train.validate_every={record.steps}"])
+        config = read_config(recipe, ["train.threads=1", f"data.cache={output / 'cache'}", "train.device=cpu"])
         train(config, run, hooks=[Clock(record, file)])
         record.test = tested(run, record)
         record.write(file)
