@@ -1,19 +1,26 @@
-"""Every recipe is built as it stands and takes two steps."""
+"""Every recipe is built as it stands and takes two steps; those of published systems are built and counted."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from seqloom.config import describe
 from seqloom.config.root import Config, read_config
+from seqloom.models.base import Model, VocabularySizes
 from seqloom.runs import load, train
 
 REPOSITORY = Path(__file__).parent.parent
-RECIPES = sorted((REPOSITORY / "recipes").glob("*.yml"))
+SYSTEMS = (REPOSITORY / "docs" / "systems.md").read_text("utf8")
+# a row's recipe and how many weights the page says it has
+PUBLISHED = re.findall(r"^\| .*?\(\.\./recipes/([\w-]+\.yml)\).*? \| ([\d,]+) \|", SYSTEMS, re.MULTILINE)
+ALL = sorted((REPOSITORY / "recipes").glob("*.yml"))
+RECIPES = [path for path in ALL if "${WMT" not in path.read_text("utf8")]  # of data that the project has
 TINY = sorted((REPOSITORY / "recipes" / "tiny").glob("*.yml"))
 DEMO = REPOSITORY / "src" / "seqloom" / "demo" / "dates.yml"
 SHORT = ("train.steps=2", "train.batch_tokens=256", "train.log_every=1")
@@ -49,6 +56,26 @@ def test_a_recipe_takes_two_steps(recipe: Path, text: Path) -> None:
 def test_a_tiny_recipe_takes_two_steps(recipe: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQLOOM_TOY", str(text))
     two_steps(read_config(recipe, SHORT), text / "run")
+
+
+def built(config: Config) -> Model:
+    """The model for as many symbols as the tokenizer may have, its weights without values."""
+    tokenizer = describe(config)["tokenizer"]
+    source, target = (tokenizer.get(side, tokenizer) for side in ("source", "target"))
+    sizes = VocabularySizes(source["size"], target["size"], joint=tokenizer.get("joint", False))
+    with torch.device("meta"):
+        return config.model(vocabulary=sizes)
+
+
+@pytest.mark.parametrize(("name", "weights"), PUBLISHED, ids=[name for name, _ in PUBLISHED])
+def test_a_published_system_has_as_many_weights_as_its_page_says(name: str, weights: str) -> None:
+    model = built(read_config(REPOSITORY / "recipes" / name))
+    assert f"{sum(weight.numel() for weight in model.parameters()):,}" == weights
+
+
+def test_the_page_of_systems_has_a_row_for_each_recipe_of_one() -> None:
+    assert [path.name for path in ALL if path not in RECIPES and path.name not in dict(PUBLISHED)] == []
+    assert [path.name for path in TINY if f"(../recipes/tiny/{path.name})" not in SYSTEMS] == []
 
 
 def test_the_demonstration_takes_two_steps(text: Path) -> None:
