@@ -20,9 +20,11 @@ from seqloom.attention import (
     Entmax,
     GaussianBias,
     General,
+    GeneralAttention,
     Hard,
     LinearChain,
     LocalPredictive,
+    MultiHeadAttention,
     Sigmoid,
     Sparsemax,
 )
@@ -82,6 +84,16 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru-3-dense-mean": {"meet": "top", "residual": "mean", "dense": True, "layers": 3},
         "gru-3-concat": {"meet": "top", "residual": "concat", "layers": 3},
     },
+    "RNMTEncoder": {"3": {"layers": 3}, "gru-1": {"layers": 1, "cell": GRUCell, "uniform": 0.1}},
+    "RNMTDecoder": {
+        "additive": {"layers": 4, "attention": ADDITIVE},
+        "four-heads": {
+            "attention": partial(GeneralAttention, compatibility=partial(Additive, size=8), heads=4, size=8)
+        },
+        "gru-1-multi-head": {"layers": 1, "cell": GRUCell, "attention": partial(MultiHeadAttention, heads=2)}
+        | {"widths": ONE_WIDTH, "uniform": 0.1},
+        "lstm-3-tied": {"layers": 3, "cell": LSTMCell, "readout_size": EMBEDDING, "tied": True, "attention": ADDITIVE},
+    },
     "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": LSTMCell}},
     "InputFeedingDecoder": {
         "gru": {"layers": 1, "cell": partial(GRUCell, reset="before", gate_bias=1.0)},
@@ -109,7 +121,7 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
     },
 }
-WITHOUT_ATTENTION = {"RNNEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
+WITHOUT_ATTENTION = {"RNNEncoder", "RNMTEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
 
 
 @dataclass(frozen=True)

@@ -2,5 +2,6 @@
 
 from seqloom.decoders.base import Decoder as Decoder
 from seqloom.decoders.input_feeding import InputFeedingDecoder as InputFeedingDecoder
+from seqloom.decoders.rnmt import RNMTDecoder as RNMTDecoder
 from seqloom.decoders.rnn import RNNDecoder as RNNDecoder
 from seqloom.decoders.transformer import TransformerDecoder as TransformerDecoder
