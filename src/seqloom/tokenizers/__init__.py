@@ -4,12 +4,14 @@ from seqloom.tokenizers.base import Tokenizer, Tokenizers, describe, fingerprint
 from seqloom.tokenizers.pixels import Pixels
 from seqloom.tokenizers.sentencepiece import SentencePiece
 from seqloom.tokenizers.symbols import Characters, Words
+from seqloom.tokenizers.tagged import Tagged
 from seqloom.tokenizers.vocabulary_file import VocabularyFile
 
 __all__ = [
     "Characters",
     "Pixels",
     "SentencePiece",
+    "Tagged",
     "Tokenizer",
     "Tokenizers",
     "VocabularyFile",

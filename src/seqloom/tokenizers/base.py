@@ -30,6 +30,7 @@ class Tokenizer(ABC):
 
     joint: bool
     of_files: ClassVar[bool] = False  # whether a text is the path of a file, whose content becomes the ids
+    tags: tuple[str, ...] = ()  # what a text may begin with to say what is wanted of it; see `Tagged`
     _vocabulary: Vocabulary | None = None
 
     @property
@@ -84,6 +85,14 @@ class Tokenizer(ABC):
         """A readable piece for each id, for pictures and tables."""
         return self.vocabulary.lookup(ids)
 
+    def described(self) -> dict[str, Any]:
+        """The class and parameters, without what was learnt."""
+        cls = type(self)
+        name = cls.__name__ if cls in _registered() else f"{cls.__module__}.{cls.__qualname__}"
+        parameters = {parameter: getattr(self, parameter) for parameter in inspect.signature(cls).parameters}
+        plain = {key: str(value) if isinstance(value, Path) else value for key, value in parameters.items()}
+        return {"class": name, "parameters": plain}
+
     @abstractmethod
     def dump(self) -> bytes:
         """What was learnt, so that `load` can restore it."""
@@ -95,11 +104,7 @@ class Tokenizer(ABC):
 
 def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     """The class and parameters of a tokenizer, without what it has learnt."""
-    cls = type(tokenizer)
-    name = cls.__name__ if cls in _registered() else f"{cls.__module__}.{cls.__qualname__}"
-    parameters = {parameter: getattr(tokenizer, parameter) for parameter in inspect.signature(cls).parameters}
-    plain = {key: str(value) if isinstance(value, Path) else value for key, value in parameters.items()}
-    return {"class": name, "parameters": plain}
+    return tokenizer.described()
 
 
 def _registered() -> list[type[Tokenizer]]:
@@ -137,12 +142,15 @@ def load(directory: Path, name: str) -> Tokenizer:
 
 def _from_header(path: Path, data: bytes) -> tuple[Tokenizer, str]:
     """The untrained tokenizer that a header names, and the SHA-256 of what it has learnt."""
+    from seqloom.tokenizers.tagged import Tagged  # which is a Tokenizer itself
+
     try:
         header = json.loads(data)
         if header["format"] != FORMAT:
             raise CheckpointError(f"{path} has format {header['format']}; this version of Seqloom reads {FORMAT}")
         cls: Any = resolve(header["class"], Tokenizer)
-        return cls(**header["parameters"]), header["sha256"]
+        tokenizer = cls(**header["parameters"])
+        return (Tagged(tokenizer, header["tags"]) if "tags" in header else tokenizer), header["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: it does not describe a tokenizer") from error
     except LookupError as error:
