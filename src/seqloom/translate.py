@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from seqloom.data.batches import collate_source, cut
 from seqloom.data.dictionary import read_dictionary
+from seqloom.data.rows import tagged
 from seqloom.errors import UsageError
 from seqloom.models.base import Model
 from seqloom.search.beam import Hypothesis, SearchOptions, beam_search
@@ -98,30 +99,43 @@ class Translator:
         sentences: Sequence[str],
         options: SearchOptions | None = None,
         *,
+        tag: str | None = None,
         attention: bool = False,
         trace: bool = False,
     ) -> list[Translation]:
         """Translate each sentence, whatever the others are; on request keep `attention`, and a `trace` of the search.
 
-        Raises DataError for a faulty dictionary, and UsageError if `unknown: copy` meets a model without attention.
+        A `tag` is put before each sentence.  Raises DataError for a faulty dictionary, and UsageError if the model
+        doesn't know the tag or `unknown: copy` meets a model without attention.
         """
-        return list(self.stream(sentences, options, attention=attention, trace=trace))
+        return list(self.stream(sentences, options, tag=tag, attention=attention, trace=trace))
 
     def stream(
         self,
         sentences: Iterable[str],
         options: SearchOptions | None = None,
         *,
+        tag: str | None = None,
         attention: bool = False,
         trace: bool = False,
     ) -> Iterator[Translation]:
         """The same for any number of sentences, in constant memory and in their order."""
-        remaining, options = iter(sentences), options or self.options
+        self.check_tag(tag)
+        remaining, options = (tagged(sentence, tag) for sentence in sentences), options or self.options
         asked = _Asked(options, attention, trace, read_dictionary(options.dictionary) if options.dictionary else {})
         length = self.tokenizers.source.length
         size = min(WINDOW, max(1, WINDOW_TOKENS // length)) if length else WINDOW
         while window := list(islice(remaining, size)):
             yield from self._window(window, asked)
+
+    def check_tag(self, tag: str | None) -> None:
+        """Raises UsageError unless this is a tag of the training data, or None."""
+        known = self.tokenizers.source.tags
+        if tag is None or tag in known:
+            return
+        if not known:
+            raise UsageError(f"this model was trained without tags, so it can't be told {tag!r}")
+        raise UsageError(f"this model knows no tag {tag!r}; its tags are {', '.join(known)}")
 
     def _window(self, sentences: list[str], asked: _Asked) -> list[Translation]:
         limit = self.tokenizers.source.length or asked.options.max_source_length
@@ -147,7 +161,8 @@ class Translator:
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], asked: _Asked) -> tuple[list[list[Hypothesis]], Recorder | None]:
         encoded = self.model.encode(collate_source(sources).to(self.device))
-        rules = [Forbid([BOS, UNK] if asked.options.unknown == "never" else [BOS])]
+        tags = self.tokenizers.target.vocabulary.ids(self.tokenizers.target.tags)  # never written: they are for sources
+        rules = [Forbid([BOS, UNK, *tags] if asked.options.unknown == "never" else [BOS, *tags])]
         attention, recorder = asked.attention or asked.copies, Recorder() if asked.trace else None
         decoder = self.model.decoder
         found = beam_search(decoder, encoded, asked.options, rules=rules, attention=attention, recorder=recorder)

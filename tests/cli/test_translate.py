@@ -122,3 +122,9 @@ def test_a_dictionary_of_the_run_is_left_aside_where_nothing_is_copied() -> None
     run = SearchOptions(unknown="copy", dictionary=Path("words"))
     assert search(run, beam_size=2, unknown="show") == SearchOptions(beam_size=2, unknown="show")
     assert search(run, beam_size=2) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))
+
+
+def test_a_tag_that_a_run_does_not_know_is_named_before_input_is_awaited(seqloom: Any, trained: Path) -> None:
+    assert seqloom.refused("translate", trained, "--tag", "<2de>", code=2) == (
+        "seqloom: this model was trained without tags, so it can't be told '<2de>'\n"
+    )

@@ -27,6 +27,7 @@ def command(
     rouge: Annotated[bool, typer.Option("--rouge", help="Measure ROUGE-1, ROUGE-2 and ROUGE-L, too.")] = False,
     bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    tag: options.Tag = None,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -54,7 +55,7 @@ def command(
     chosen = options.search(
         translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
     )
-    hypotheses = [translation.text for translation in translator.stream(sources, chosen)]
+    hypotheses = [translation.text for translation in translator.stream(sources, chosen, tag=tag)]
     if output:
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
     references = [translator.tokenizers.target.restore(line) for line in references]

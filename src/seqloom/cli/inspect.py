@@ -30,6 +30,7 @@ def command(
     beam_size: options.BeamSize = None,
     length_penalty: options.LengthPenalty = None,
     max_length: options.MaxLength = None,
+    tag: options.Tag = None,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -48,7 +49,7 @@ def command(
         translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
     )
     chosen = replace(chosen, n_best=chosen.beam_size)
-    (translation,) = translator.translate([text], chosen, attention=not beam, trace=beam)
+    (translation,) = translator.translate([text], chosen, tag=tag, attention=not beam, trace=beam)
     if not translation.alternatives:
         raise UsageError("the text is empty: there is nothing to look at")
     draw = _search(translation, translator, chosen.beam_size) if beam else _attention(translation, run)

@@ -25,6 +25,7 @@ Unknown = Annotated[
 Dictionary = Annotated[
     Path | None, typer.Option("--dictionary", help="Lines SOURCE<TAB>TARGET[<TAB>P], to translate what is copied.")
 ]
+Tag = Annotated[str | None, typer.Option("--tag", help="Put this tag of the training data before each line.")]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")]
 

@@ -22,6 +22,7 @@ def command(
     unknown: options.Unknown = None,
     dictionary: options.Dictionary = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
+    tag: options.Tag = None,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -44,9 +45,10 @@ def command(
         unknown=unknown or ("copy" if dictionary else None),
         dictionary=dictionary,
     )
+    translator.check_tag(tag)  # before anyone waits for input
     numbers = count()
     for group in input_groups(input):
-        for translation, number in zip(translator.stream(group, chosen), numbers, strict=False):
+        for translation, number in zip(translator.stream(group, chosen, tag=tag), numbers, strict=False):
             if translation.truncated:
                 print(
                     f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "

@@ -8,9 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from seqloom.data.rows import Pair, columns_of, fields_of
+from seqloom.data.rows import Pair, columns_of, fields_of, tagged
 from seqloom.data.text import Errors, count_lines, read_lines
 from seqloom.errors import DataError
+from seqloom.registry import suggest
+from seqloom.vocabulary import SPECIALS
 
 TooLong = Literal["drop", "cut"]
 MaxLength = int | tuple[int, int]  # tokens of either side, or of source and target
@@ -26,11 +28,12 @@ class CorpusOptions:
     columns: tuple[int, int] = (1, 2)  # of source and target, counted from 1
     jsonl: Path | None = None
     fields: tuple[str, str] = ("source", "target")
+    tag: str | None = None  # stands before each source, a symbol of its own: what is wanted of it, such as <2de>
     folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
     weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
 
     def __post_init__(self) -> None:
-        """Raises ValueError unless exactly one kind of file is named."""
+        """Raises ValueError unless exactly one kind of file is named, and for other things that can't be meant."""
         named = [name for name in ("source", "target", "tsv", "jsonl") if getattr(self, name) is not None]
         if named not in (["source", "target"], ["tsv"], ["jsonl"]):
             raise ValueError(f"a corpus has source and target, or tsv, or jsonl; got {' and '.join(named) or 'none'}")
@@ -38,6 +41,8 @@ class CorpusOptions:
             raise ValueError(f"columns are counted from 1, got {min(self.columns)}")
         if self.weight is not None and not self.weight > 0:
             raise ValueError(f"weight must be above 0, got {self.weight}")
+        if self.tag is not None:
+            _check_tag(self.tag, self.folder)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -71,6 +76,9 @@ class DataOptions:
             raise ValueError("train names no corpus")
         if len({corpus.weight is None for corpus in self.train_corpora}) > 1:
             raise ValueError("either every corpus of train has a weight or none has")
+        for corpus in self.valid_corpora:
+            if corpus.tag is not None and corpus.tag not in self.tags:
+                raise ValueError(f"valid has the tag {corpus.tag!r} and train has not{suggest(corpus.tag, self.tags)}")
 
     @property
     def train_corpora(self) -> list[CorpusOptions]:
@@ -83,10 +91,24 @@ class DataOptions:
         return self.valid if isinstance(self.valid, list) else [self.valid] if self.valid else []
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of `train`'s corpora, each once."""
+        return tuple(dict.fromkeys(corpus.tag for corpus in self.train_corpora if corpus.tag is not None))
+
+    @property
     def weights(self) -> list[float] | None:
         """The weights of `train`'s corpora, or None if their sizes decide."""
         weights = [corpus.weight for corpus in self.train_corpora if corpus.weight is not None]
         return weights or None
+
+
+def _check_tag(tag: str, folder: Path | None) -> None:
+    if len(tag.split()) != 1 or tag != tag.strip():
+        raise ValueError(f"a tag is one word without blanks, such as <2de>, got {tag!r}")
+    if tag in SPECIALS:
+        raise ValueError(f"a tag can't be {tag}, which has a meaning of its own; choose another")
+    if folder is not None:
+        raise ValueError("a tag stands before text, and the sources of a corpus with a folder are files")
 
 
 def both(max_length: MaxLength) -> tuple[int, int]:
@@ -109,6 +131,11 @@ def read_rows(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pai
     if corpus.jsonl is not None:
         return _read_table(corpus.jsonl, errors, lambda line: fields_of(line, corpus.fields))
     return _read_parallel(corpus, errors)
+
+
+def with_tag(pair: Pair, corpus: CorpusOptions) -> Pair:
+    """The pair with the corpus's tag before its source, where it has one."""
+    return tagged(pair[0], corpus.tag), pair[1]
 
 
 def check_line_counts(corpus: CorpusOptions, counts: list[int]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqloom.data.cache import content
-from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs
+from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs, with_tag
 from seqloom.data.named_files import located
 from seqloom.data.rows import Pair
 from seqloom.data.text import Errors
@@ -34,11 +34,11 @@ def valid_share(corpora: Sequence[CorpusOptions], *, lines: int, cache: Path, er
 def read_part(corpus: CorpusOptions, *, part: Part, valid_share: float, errors: Errors = "stop") -> Iterator[Pair]:
     """The pairs of one part of a corpus, as `in_part` divides them; those with an empty side are left out.
 
-    Sources that name files name them from the corpus's folder.
+    Sources have the corpus's tag before them; those that name files name them from the corpus's folder.
     """
     for source, target in read_pairs(corpus, errors=errors):
         if source.strip() and target.strip() and in_part(source, part, valid_share):
-            yield located((source, target), corpus)
+            yield located(with_tag((source, target), corpus), corpus)
 
 
 def in_part(source: str, part: Part, valid_share: float) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.cache import content, digest_of, open_or_build, stamp
-from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, check_line_counts, read_rows
+from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, check_line_counts, read_rows, with_tag
 from seqloom.data.held_out import Part, in_part
 from seqloom.data.named_files import located, naming_lines, state_of_files
 from seqloom.data.text import Errors
@@ -76,6 +76,8 @@ def prepare(
     """
     before = [stamp(path) for path in corpus.files]
     choices: list[Any] = [part, valid_share if part != "all" else 0, both(max_length), too_long, errors]
+    if corpus.tag:
+        choices.append(["tag", corpus.tag])
     if tokenizers.source.of_files:
         choices.append(state_of_files(corpus, errors))
     elif corpus.folder:
@@ -84,7 +86,7 @@ def prepare(
 
     def build(directory: Path) -> None:
         wanted = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
-        rows = (row and located(row, corpus) for row in wanted)
+        rows = (row and located(with_tag(row, corpus), corpus) for row in wanted)
         done = 0
         with naming_lines(corpus, errors), Writer(directory, tokenizers, both(max_length), too_long) as writer:
             for block in blocks(rows, tokens_each=tokenizers.source.length or 0):

@@ -8,6 +8,11 @@ from typing import Any
 Pair = tuple[str, str]
 
 
+def tagged(text: str, tag: str | None) -> str:
+    """The text with a tag before it, if there is one; what is empty stays empty."""
+    return f"{tag} {text}" if tag and text.strip() else text
+
+
 def columns_of(line: str, wanted: tuple[int, int]) -> Pair:
     """The two wanted cells of a line of TSV; columns are counted from 1.  Raises ValueError with half a sentence."""
     cells = line.split("\t")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from dataclasses import replace
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from seqloom.data.cache import cache_directory, content
 from seqloom.data.corpora import CorpusOptions, both
 from seqloom.data.held_out import Part, read_part, valid_share
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
-from seqloom.losses import cross_entropy
+from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
 from seqloom.models import Model, VocabularySizes
 from seqloom.registry import register
@@ -25,7 +26,7 @@ from seqloom.search import SearchOptions
 from seqloom.structures import Batch, Loss
 from seqloom.tasks.base import Evaluation, Example, Setting, Task, TokenizerPair
 from seqloom.tasks.forced import forced_texts
-from seqloom.tokenizers import Tokenizer, Tokenizers
+from seqloom.tokenizers import Tagged, Tokenizer, Tokenizers
 from seqloom.translate import Translator
 from seqloom.vocabulary import Vocabulary
 
@@ -111,6 +112,7 @@ class TranslationTask(Task):
         hypotheses = [translation.text for translation in translator.translate(sources)]
         scores = {metric.name: metric.score(hypotheses, references) for metric in self.metrics}
         values = {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {n: s.value for n, s in scores.items()}
+        values |= self._values_by_tag(sources, hypotheses, references)
         if self.teacher_forced:
             values |= self._forced_values(model, pairs, references)
         return Evaluation(
@@ -126,6 +128,20 @@ class TranslationTask(Task):
         device = next(model.parameters()).device
         losses = [teacher_forced(model, batch.to(device)) for batch in batches]
         return sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
+
+    def _values_by_tag(
+        self, sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+    ) -> dict[str, float]:
+        """The metrics of each tag's sentences, such as "bleu.<2de>", where not all have the same."""
+        tags, rows = self.setting.data.tags, dict[str, list[int]]()
+        for row, source in enumerate(sources):
+            first = source.split(None, 1)[0]
+            rows.setdefault(first if first in tags else "untagged", []).append(row)
+        return {
+            f"{metric.name}.{tag}": metric.score([hypotheses[i] for i in own], [references[i] for i in own]).value
+            for tag, own in (sorted(rows.items()) if len(rows) > 1 else ())
+            for metric in self.metrics
+        }
 
     def _forced_values(
         self, model: Model, pairs: Sequence[tuple[str, str]], references: Sequence[str]
@@ -158,11 +174,17 @@ def build_model(model: Callable[..., Any], tokenizers: Tokenizers) -> Model:
 
 
 def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0.0) -> Loss:
-    """The cross-entropy of every real target token, each given those before it, summed; penalties count per token."""
+    """The cross-entropy of every real target token, each given those before it, summed; penalties count per token.
+
+    What was drawn at random on the way learns, too, by REINFORCE.
+    """
     assert isinstance(model, Model)
     output, real = model(batch), batch.target.mask[:, 1:]
     labels = batch.target.ids[:, 1:][real]  # [R]: padding is left out before the costly projection
-    total = cross_entropy(model.decoder.readout, output.features[real], labels, label_smoothing=label_smoothing)
+    readout, features = model.decoder.readout, output.features[real]
+    total, losses = cross_entropies(readout, features, labels, label_smoothing=label_smoothing)
+    if output.log_prob is not None:
+        total = total + reinforce(output.log_prob, losses, real)
     return Loss(total + output.penalty * len(labels), len(labels))
 
 
@@ -193,18 +215,24 @@ class _Files:
         )
 
     def valid_pairs(self) -> Iterator[tuple[str, str]]:
-        """The texts to validate on."""
-        return chain.from_iterable(self._pairs(corpus, "valid") for corpus in self.valid_corpora)
+        """The texts to validate on, of each corpus in turn: the first few have something of every one."""
+        in_turn = zip_longest(*(self._pairs(corpus, "valid") for corpus in self.valid_corpora))
+        return (pair for pairs in in_turn for pair in pairs if pair is not None)
 
     def train_tokenizers(self) -> Tokenizers:
         """Tokenizers for these texts; one for both sides if it is to be joint."""
         wanted = self.setting.tokenizer
         if isinstance(wanted, TokenizerPair):
-            return Tokenizers(self._trained(wanted.source(), [0]), self._trained(wanted.target(), [1]))
+            return Tokenizers(self._tagged(wanted.source(), [0]), self._trained(wanted.target(), [1]))
         if wanted().joint:
-            both = self._trained(wanted(), [0, 1])
+            both = self._tagged(wanted(), [0, 1])
             return Tokenizers(both, both)
-        return Tokenizers(self._trained(wanted(), [0]), self._trained(wanted(), [1]))
+        return Tokenizers(self._tagged(wanted(), [0]), self._trained(wanted(), [1]))
+
+    def _tagged(self, tokenizer: Tokenizer, sides: Sequence[int]) -> Tokenizer:
+        """This tokenizer, trained on what stands behind the tags, with the tags."""
+        tags = self.data.tags
+        return Tagged(self._trained(tokenizer, sides), tags) if tags else self._trained(tokenizer, sides)
 
     def _trained(self, tokenizer: Tokenizer, sides: Sequence[int]) -> Tokenizer:
         corpora = self.data.train_corpora
@@ -213,7 +241,7 @@ class _Files:
 
         def texts() -> Iterable[str]:
             for corpus in corpora:
-                for pair in self._pairs(corpus, "train"):
+                for pair in self._pairs(replace(corpus, tag=None), "train"):
                     yield from (pair[side] for side in sides)
 
         return trained(tokenizer, texts, key_parts=depends, cache=self.cache)
