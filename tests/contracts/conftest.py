@@ -20,16 +20,15 @@ from seqloom.attention import (
     Entmax,
     GaussianBias,
     General,
-    GeneralAttention,
     Hard,
     LinearChain,
     LocalPredictive,
-    MultiHeadAttention,
     Sigmoid,
     Sparsemax,
 )
+from seqloom.attention.co_attention import AlternatingCoAttention, ParallelCoAttention
 from seqloom.decoders import Decoder
-from seqloom.encoders import Encoder
+from seqloom.encoders import ConvolutionalEncoder, Encoder, PoolingEncoder, RNNEncoder, TransformerEncoder
 from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.experts import MixtureOfExperts
@@ -47,12 +46,20 @@ EXPERTS = partial(MixtureOfExperts, experts=4, k=2, inner_size=6)
 SPARSE: Options = {"positive": False}  # of an attention: real positions may weigh nothing
 GATES: Options = {"sums": False, "positive": False}  # weights are shares, but needn't sum to 1
 
+HIDDEN: Options = {"shows": False}  # of an encoder: it has no attention to show
+RNN = partial(RNNEncoder, size=7)  # for what is made of encoders
+TRANSFORMER = partial(TransformerEncoder, layers=1, heads=2, feedforward=20)
+ONE_HEAD = partial(TransformerEncoder, layers=2, heads=1, feedforward=20)
+POOLING = partial(PoolingEncoder, pool_size=2)
+CONVOLUTIONS = partial(ConvolutionalEncoder, key_size=10, key_layers=1, value_size=8, value_layers=1, positions="none")
+
 # What a constructor is given where it has a parameter of this name.  An `attention` is each in turn, and none.
 SMALL: Options = {"size": QUERY, "layers": 2, "heads": 2, "feedforward": 20, "dropout": 0.1}
 
 # Which variants of a class are tested.  A class that isn't listed here is tested once, as SMALL makes it; one that
 # needs something unusual says so here.
-# `widths` and `tied` say what a class is built on, `sums` and `positive` what its weights are: no options of its own.
+# `widths` and `tied` say what a class is built on, `sums` and `positive` what its weights are, `shows` that there are
+# some: no options of its own.
 # An `attention` here is the only one; elsewhere it is each whose weights sum to 1 and are positive.
 VARIANTS: dict[str, dict[str, Options]] = {
     "DotAttention": {
@@ -84,16 +91,6 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru-3-dense-mean": {"meet": "top", "residual": "mean", "dense": True, "layers": 3},
         "gru-3-concat": {"meet": "top", "residual": "concat", "layers": 3},
     },
-    "RNMTEncoder": {"3": {"layers": 3}, "gru-1": {"layers": 1, "cell": GRUCell, "uniform": 0.1}},
-    "RNMTDecoder": {
-        "additive": {"layers": 4, "attention": ADDITIVE},
-        "four-heads": {
-            "attention": partial(GeneralAttention, compatibility=partial(Additive, size=8), heads=4, size=8)
-        },
-        "gru-1-multi-head": {"layers": 1, "cell": GRUCell, "attention": partial(MultiHeadAttention, heads=2)}
-        | {"widths": ONE_WIDTH, "uniform": 0.1},
-        "lstm-3-tied": {"layers": 3, "cell": LSTMCell, "readout_size": EMBEDDING, "tied": True, "attention": ADDITIVE},
-    },
     "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": LSTMCell}},
     "InputFeedingDecoder": {
         "gru": {"layers": 1, "cell": partial(GRUCell, reset="before", gate_bias=1.0)},
@@ -114,6 +111,31 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "add": {"key_size": 10, "key_layers": 1, "key_kernel": 4, "value_layers": 3, "value_kernel": 1}
         | {"value_size": 9, "positions": "add"},
     },
+    "CascadedEncoder": {
+        "transformer-on-rnn": {"first": RNN, "second": TRANSFORMER},
+        "rnn-on-pooling": {"first": POOLING, "second": RNN} | HIDDEN,
+    },
+    "MultiColumnEncoder": {
+        "concatenated": {"columns": (RNN, TRANSFORMER, ONE_HEAD), "size": None},
+        "projected": {"columns": (RNN, CONVOLUTIONS), "size": 11} | HIDDEN,
+    },
+    "SelfAttentiveEncoder": {"": {"encoder": RNN, "hops": 3} | HIDDEN},
+    "QueryPoolingEncoder": {"": {"encoder": RNN, "queries": 3, "attention": ADDITIVE} | HIDDEN},
+    "HierarchicalEncoder": {
+        "rnn": {"words": RNN, "sentences": RNN, "attention": ADDITIVE},
+        "convolutions-transformer": {"words": CONVOLUTIONS, "sentences": TRANSFORMER, "attention": ADDITIVE},
+    },
+    "TwoSourceEncoder": {
+        "flat": {"first": TRANSFORMER, "second": TRANSFORMER},
+        "one-encoder": {"first": RNN} | HIDDEN,
+        "parallel": {"first": RNN, "second": CONVOLUTIONS, "co_attention": ParallelCoAttention} | HIDDEN,
+        "alternating": {"first": RNN, "second": TRANSFORMER, "co_attention": AlternatingCoAttention} | HIDDEN,
+    },
+    "FactoredEncoder": {
+        "sum": {"encoder": TRANSFORMER},
+        "concat-3": {"encoder": RNN, "factors": 3, "combine": "concat"} | HIDDEN,
+        "sum-pooled": {"encoder": POOLING} | HIDDEN,
+    },
     "TransformerEncoder": {"experts": {"feedforward": EXPERTS}, "pre": {"norm": "pre"}, "post": {"norm": "post"}},
     "TransformerDecoder": {
         "experts": {"feedforward": EXPERTS, "widths": ONE_WIDTH},
@@ -121,7 +143,7 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
     },
 }
-WITHOUT_ATTENTION = {"RNNEncoder", "RNMTEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
+WITHOUT_ATTENTION = {"RNNEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
 
 
 @dataclass(frozen=True)
@@ -135,11 +157,13 @@ class Case:
     tied: bool = False
     sums: bool = True  # its weights sum to 1
     positive: bool = True  # its weights of real positions are more than 0
+    shows: bool = True  # it has attention to show, as far as its options say
 
     @property
     def attends(self) -> bool:
         """Whether it has attention to show: a decoder over the source, an encoder over itself."""
-        return self.cls.__name__ not in WITHOUT_ATTENTION and self.options.get("attention", True) is not None
+        shows = self.shows and self.cls.__name__ not in WITHOUT_ATTENTION
+        return shows and self.options.get("attention", True) is not None
 
     def build(self) -> nn.Module:
         """The module in float64, so that what differs by rounding alone differs by nothing to speak of."""
@@ -168,6 +192,7 @@ def cases(base: type[nn.Module]) -> Iterator[Case]:
                 options.get("tied", False),
                 sums=options.get("sums", True),
                 positive=options.get("positive", True),
+                shows=options.get("shows", True),
             )
             crossed = "attention" in accepted and "attention" not in extra
             yield from _with_each_attention(plain) if crossed else [plain]
@@ -235,9 +260,12 @@ def looked_at(attention_case: Case) -> Callable[..., Encoded]:
 
 @pytest.fixture
 def sentences() -> Sequences:
-    """Three sentences of different lengths; what stands in their padding are real symbols, which must not matter."""
+    """Three sentences of different lengths, the first and last of two parts.
+
+    What stands in their padding are real symbols, which must not matter.
+    """
     mask = torch.arange(5)[None] < torch.tensor([4, 2, 5])[:, None]
-    return Sequences(torch.tensor([[3, 4, 5, 2, 4], [5, 2, 3, 3, 3], [4, 4, 3, 5, 2]]), mask)
+    return Sequences(torch.tensor([[3, 1, 5, 2, 4], [5, 2, 1, 3, 3], [4, 4, 3, 1, 2]]), mask)
 
 
 @pytest.fixture

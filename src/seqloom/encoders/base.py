@@ -18,6 +18,7 @@ class Encoder(nn.Module, ABC):
     """
 
     given: ClassVar[tuple[str, ...]] = ("embedding",)
+    reads_symbols: ClassVar[bool] = False  # whether it looks at ids itself, to find the parts that a source is made of
     widths: Widths
 
     @abstractmethod
@@ -30,3 +31,13 @@ class Encoder(nn.Module, ABC):
     def labels(self, tokens: Sequence[str]) -> list[str]:
         """What the positions of a source of these tokens are called, its end among them or not."""
         return list(tokens)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether each token has a position of its own, and there are no others."""
+        return self.labels(["one", "two"]) == ["one", "two"]
+
+    @property
+    def needs_symbols(self) -> bool:
+        """Whether it or an encoder that it is made of looks at ids, so that nothing else can stand in their place."""
+        return any(isinstance(part, Encoder) and part.reads_symbols for part in self.modules())
