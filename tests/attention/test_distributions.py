@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from seqloom.attention import (
     GaussianBias,
     Hard,
     LinearChain,
+    LocalMonotonic,
     LocalPredictive,
+    Reinforce,
     Sigmoid,
     Softmax,
     Sparsemax,
@@ -68,7 +71,9 @@ def by_bisection(scores: np.ndarray, alpha: float) -> np.ndarray:
 def test_weights_are_shares_of_real_positions_alone(cls: type[Distribution]) -> None:
     distribution, query = made(cls), random(3, 4, QUERY, seed=9)
     mask = (torch.arange(6) < torch.tensor([6, 1, 4])[:, None])[:, None, None]
+    torch.manual_seed(0)
     weights = distribution(random(3, HEADS, 4, 6), mask, query)
+    torch.manual_seed(0)  # the same draws
     other = distribution(random(3, HEADS, 4, 6).where(mask, 50.0), mask, query)
     assert torch.equal(weights, other)
     assert weights.min() >= 0 and weights.max() <= 1
@@ -82,14 +87,18 @@ def test_weights_are_shares_of_real_positions_alone(cls: type[Distribution]) -> 
 def test_scores_of_any_size_have_finite_weights_and_gradients(cls: type[Distribution], size: float) -> None:
     scores = (random(2, HEADS, 4, 6) * size).float().requires_grad_()
     mask = (torch.arange(6) < torch.tensor([6, 1])[:, None])[:, None, None]
-    weights = made(cls).float()(scores, mask, random(2, 4, QUERY).float())
+    distribution = made(partial(cls, entropy=1.0) if cls is Reinforce else cls).float()
+    weights = distribution(scores, mask, random(2, 4, QUERY).float())
+    log_prob, penalty = distribution.drawn(scores, mask, weights)
+    if log_prob is not None:  # what isn't differentiable learns from this
+        weights = weights + log_prob[:, None, :, None] + penalty
     (weights * random(*weights.shape, seed=1).float()).sum().backward()
     assert weights.isfinite().all()
     assert scores.grad is not None and scores.grad.isfinite().all()
     assert scores.grad.masked_select(~mask).abs().max() == 0
 
 
-@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls is not Hard], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if cls not in (Hard, Reinforce)], ids=lambda cls: cls.__name__)
 def test_gradients_are_those_of_differences(cls: type[Distribution]) -> None:
     distribution = made(cls)
     mask = (torch.arange(5) < torch.tensor([5, 3])[:, None])[:, None, None]
@@ -165,6 +174,32 @@ def test_hard_draws_from_the_softmax_in_training_only() -> None:
     assert torch.equal(hard.eval()(row[None, None, None], mask, torch.zeros(1, 1, QUERY))[0, 0, 0], torch.eye(4)[0])
 
 
+def test_reinforce_draws_in_training_and_takes_the_best_in_use() -> None:
+    torch.manual_seed(1)
+    reinforce, row = Reinforce(QUERY, 1, temperature=2.0, entropy=0.5), torch.tensor([1.0, 0.0, -1.0, 9.0])
+    mask, query = torch.tensor([True, True, True, False])[None, None, None], torch.zeros(1, 20000, QUERY)
+    scores, soft = row.expand(1, 1, 20000, 4), (row[:3] / 2).softmax(-1)
+    weights = reinforce(scores, mask, query)
+    assert set(weights.unique().tolist()) == {0.0, 1.0} and weights[..., 3].max() == 0
+    assert_close(weights.mean(2)[0, 0, :3], soft, rtol=0, atol=0.015)  # 4 deviations
+    log_prob, penalty = reinforce.drawn(scores, mask, weights)
+    assert_close(log_prob, soft.log()[weights[:, 0].argmax(-1)])
+    assert_close(penalty, 0.5 * (soft * soft.log()).sum())
+    reinforce.eval()
+    weights = reinforce(scores, mask, query)
+    assert torch.equal(weights[0, 0], torch.eye(4)[:1].expand(20000, -1))
+    assert reinforce.drawn(scores, mask, weights) == (None, 0.0)
+
+
+def test_heads_draw_for_themselves_and_their_probabilities_multiply() -> None:
+    torch.manual_seed(1)
+    reinforce, scores = Reinforce(QUERY, HEADS), random(1, HEADS, 500, 5)
+    weights = reinforce(scores, None, torch.zeros(1, 500, QUERY))
+    assert not torch.equal(weights[:, 0], weights[:, 1])
+    wanted = (scores.log_softmax(-1) * weights).sum((1, -1))
+    assert_close(reinforce.drawn(scores, None, weights).log_prob, wanted)
+
+
 # --- Local and structured ones ----------------------------------------------------------------------------------------
 
 
@@ -178,6 +213,16 @@ def test_what_is_outside_the_window_weighs_nothing() -> None:
     assert place.min() < 5 and place.max() > 25
     assert weights.masked_select(away > 2).max() == 0
     assert weights.masked_select(away <= 2).min() > 0
+
+
+def test_the_window_goes_on_with_each_query_and_stops_at_the_end() -> None:
+    local, mask = LocalMonotonic(QUERY, 1, window=1), (torch.arange(5) < torch.tensor([5, 2])[:, None])[:, None, None]
+    looked_at = local(torch.zeros(2, 1, 6, 5), mask, torch.zeros(2, 6, QUERY))[:, 0] > 0
+    of_first, of_second = ([row.nonzero()[:, 0].tolist() for row in rows] for rows in looked_at)
+    assert of_first == [[0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4], [4]]
+    assert of_second == [[0, 1], [0, 1], [1], [1], [1], [1]]
+    later = local(torch.zeros(2, 1, 2, 5), mask, torch.zeros(2, 2, QUERY), 4)[:, 0] > 0
+    assert torch.equal(later, looked_at[:, 4:])
 
 
 def test_places_and_windows_are_shares_of_each_length() -> None:

@@ -21,6 +21,7 @@ from seqloom.attention import (
     Attention,
     BiasedGeneral,
     Compatibility,
+    Convolutional,
     CosineSimilarity,
     Deep,
     Distribution,
@@ -29,6 +30,7 @@ from seqloom.attention import (
     Entmax,
     General,
     GeneralAttention,
+    Location,
     MultiHeadAttention,
     ScaledDot,
 )
@@ -53,8 +55,8 @@ def source(widths: Widths) -> Encoded:
 
 
 def made(widths: Widths = SAME, *, deviation: float = 0.5, **options: Any) -> GeneralAttention:
-    """A general attention with random weights, in float64."""
-    attention = GeneralAttention(QUERY, widths, **options)
+    """A general attention with random weights, in float64, as it is in use."""
+    attention = GeneralAttention(QUERY, widths, **options).eval()
     for seed, parameter in enumerate(attention.parameters()):
         parameter.data = random(*parameter.shape, seed=seed) * deviation
     return attention
@@ -64,7 +66,7 @@ def made(widths: Widths = SAME, *, deviation: float = 0.5, **options: Any) -> Ge
 # Scores of one head: `w` are the parameters by their names, of which some have a part for each head.
 
 
-def heads_of(x: Array, h: int) -> Array:
+def heads_of(x: Array, h: int, *last: Array) -> Array:
     return np.split(x, HEADS, -1)[h]
 
 
@@ -72,29 +74,29 @@ def projections(w: dict[str, Array], q: Array, k: Array) -> tuple[Array, Array]:
     return (q @ w["query.weight"].T + w["query.bias"], k @ w["key.weight"].T) if w else (q, k)
 
 
-def dot(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def dot(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     q, k = projections(w, q, k)
     return np.einsum("ntd,nsd->nts", heads_of(q, h), heads_of(k, h))
 
 
-def scaled_dot(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def scaled_dot(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return dot(w, q, k, h) / np.sqrt(projections(w, q, k)[0].shape[-1] / HEADS)
 
 
-def cosine(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def cosine(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     lengths = [np.linalg.norm(heads_of(x, h), axis=-1) for x in projections(w, q, k)]
     return dot(w, q, k, h) / (lengths[0][:, :, None] * lengths[1][:, None])
 
 
-def general(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def general(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return np.einsum("ntq,kq,nsk->nts", q, np.split(w["query.weight"], HEADS)[h], k)
 
 
-def biased_general(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def biased_general(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return general(w, q, k, h) + (k @ heads_of(w["query.bias"], h))[:, None]
 
 
-def activated_general(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def activated_general(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return np.tanh(general(w, q, k, h) + w["bias"][h])
 
 
@@ -108,12 +110,28 @@ def concat(w: dict[str, Array], q: Array, k: Array) -> Array:
     return np.tanh(pairs(q, k) @ np.concatenate([w["query.weight"], w["key.weight"]], 1).T + w["query.bias"])
 
 
-def additive(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def additive(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return concat(w, q, k) @ w["score.weight"][h]
 
 
-def deep(w: dict[str, Array], q: Array, k: Array, h: int) -> Array:
+def deep(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
     return np.tanh(concat(w, q, k) @ w["layers.0.weight"].T + w["layers.0.bias"]) @ w["score.weight"][h]
+
+
+def location(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
+    (W, b), length = (np.split(w[name], HEADS)[h] for name in ("query.weight", "query.bias")), k.shape[1]
+    scores = np.full((*q.shape[:2], length), -1e4)
+    scores[..., : len(W)] = (q @ W.T + b)[..., :length]
+    return scores
+
+
+def convolutional(w: dict[str, Array], q: Array, k: Array, h: int, *last: Array) -> Array:
+    (a,), F = last, w["filters.weight"]  # [N, H, S] and [filters, H, kernel]
+    padded = np.pad(a, ((0, 0), (0, 0), (F.shape[-1] // 2,) * 2))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, F.shape[-1], -1)  # [N, H, S, kernel]
+    places = np.einsum("nhsj,fhj->nsf", windows, F) @ w["place.weight"].T
+    hidden = pairs(q, k) @ np.concatenate([w["query.weight"], w["key.weight"]], 1).T + w["query.bias"]
+    return np.tanh(hidden + places[:, None]) @ w["score.weight"][h]
 
 
 SCORES: dict[str, tuple[Callable[..., Compatibility], Widths, Callable[..., Array]]] = {
@@ -128,26 +146,29 @@ SCORES: dict[str, tuple[Callable[..., Compatibility], Widths, Callable[..., Arra
     "ActivatedGeneral": (ActivatedGeneral, WIDTHS, activated_general),
     "Additive": (partial(Additive, size=5), WIDTHS, additive),
     "Deep": (partial(Deep, size=5), WIDTHS, deep),
+    "Location": (Location, WIDTHS, location),
+    "Location, of few": (partial(Location, positions=4), WIDTHS, location),
+    "Convolutional": (partial(Convolutional, size=5, filters=3, kernel=5), WIDTHS, convolutional),
 }
 
 # Weights of one row of scores [S] without padding: `w` are the parameters of that head, q is the query.
 
 
-def softmax(e: Array, w: dict[str, Array], q: Array) -> Array:
+def softmax(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     return np.exp(e) / np.exp(e).sum()
 
 
-def sigmoid(e: Array, w: Any = None, q: Any = None) -> Array:
-    return 1 / (1 + np.exp(-e))
+def sigmoid(e: Array, *_: Any) -> Array:
+    return 1 / (1 + np.exp(-np.maximum(e, -500)))
 
 
-def sparsemax(e: Array, w: dict[str, Array], q: Array) -> Array:
+def sparsemax(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     z = np.sort(e)[::-1]
     k = max(j for j in range(1, len(e) + 1) if 1 + j * z[j - 1] > z[:j].sum())
     return np.maximum(e - (z[:k].sum() - 1) / k, 0)
 
 
-def entmax(e: Array, w: dict[str, Array], q: Array) -> Array:
+def entmax(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     low, high = e.max() / 2 - 1, e.max() / 2
     for _ in range(60):
         tau = (low + high) / 2
@@ -155,26 +176,31 @@ def entmax(e: Array, w: dict[str, Array], q: Array) -> Array:
     return np.maximum(e / 2 - low, 0) ** 2
 
 
-def hard(e: Array, w: dict[str, Array], q: Array) -> Array:
+def hard(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     return np.eye(len(e))[e.argmax()]
 
 
-def predicted(e: Array, w: dict[str, Array], q: Array) -> Array:
+def local_monotonic(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
+    near = np.exp(e) * (abs(np.arange(len(e)) - min(*step, len(e))) <= 1)
+    return near / near.sum()
+
+
+def predicted(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     return len(e) * sigmoid(w["shares.weight"] @ np.tanh(w["hidden.weight"] @ q))
 
 
-def local_predictive(e: Array, w: dict[str, Array], q: Array) -> Array:
+def local_predictive(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     (place,), s = predicted(e, w, q), np.arange(len(e))
     near = np.exp(e) * (abs(s - place) <= 3)
     return near / near.sum() * np.exp(-((s - place) ** 2) / (2 * 1.5**2))
 
 
-def gaussian_bias(e: Array, w: dict[str, Array], q: Array) -> Array:
+def gaussian_bias(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     place, window = predicted(e, w, q)
     return softmax(e - (np.arange(len(e)) - place) ** 2 / (2 * (window / 2) ** 2), w, q)
 
 
-def linear_chain(e: Array, w: dict[str, Array], q: Array) -> Array:
+def linear_chain(e: Array, w: dict[str, Array], q: Array, *step: int) -> Array:
     z = np.array(list(itertools.product([0, 1], repeat=len(e))))
     p = np.exp(z @ e + w["transitions"][z[:, :-1], z[:, 1:]].sum(-1))
     return np.asarray(p @ z / p.sum())
@@ -186,6 +212,8 @@ WEIGHTS = {
     "Sparsemax": ({}, sparsemax),
     "Entmax": ({}, entmax),
     "Hard": ({}, hard),
+    "Reinforce": ({}, hard),
+    "LocalMonotonic": ({"window": 1}, local_monotonic),
     "LocalPredictive": ({"window": 3, "size": 5}, local_predictive),
     "GaussianBias": ({}, gaussian_bias),
     "LinearChain": ({}, linear_chain),
@@ -196,7 +224,7 @@ def arrays(module: nn.Module) -> dict[str, Array]:
     return {name: parameter.detach().numpy() for name, parameter in module.named_parameters()}
 
 
-def of_head(name: str, value: Array, h: int) -> Array:
+def of_head(name: str, value: Array, h: int, *last: Array) -> Array:
     """What one head has of a distribution's parameter."""
     if name == "shares.weight":  # places of all heads, then windows of all heads
         return value[h::HEADS]
@@ -206,12 +234,13 @@ def of_head(name: str, value: Array, h: int) -> Array:
 def wanted_weights(attention: GeneralAttention, score: Any, weigh: Any, query: Tensor, keys: Tensor) -> Array:
     """[N, H, T, S], row by row."""
     weights, w = np.zeros((N, HEADS, T, S)), arrays(attention.distribution)
-    for h in range(HEADS):
-        scores = score(arrays(attention.compatibility), query.numpy(), keys.numpy(), h)
+    for t, h in itertools.product(range(T), range(HEADS)):
+        last = weights[:, :, t - 1] if t else np.zeros((N, HEADS, S))
+        scores = score(arrays(attention.compatibility), query[:, t : t + 1].numpy(), keys.numpy(), h, last)
         mine = {name: of_head(name, value, h) for name, value in w.items()}
-        for n, t in itertools.product(range(N), range(T)):
+        for n in range(N):
             length = int(MASK[n].sum())
-            weights[n, h, t, :length] = weigh(scores[n, t, :length], mine, query[n, t].numpy())
+            weights[n, h, t, :length] = weigh(scores[n, 0, :length], mine, query[n, t].numpy(), t)
     return weights
 
 
@@ -292,17 +321,19 @@ def test_concat_is_another_name_of_additive() -> None:
 
 @pytest.mark.parametrize("distribution", known(Distribution), ids=lambda cls: cls.__name__)  # type: ignore[type-abstract]
 @pytest.mark.parametrize("decoder", [RNNDecoder, InputFeedingDecoder])
-def test_a_decoder_can_go_on_from_any_token(decoder: Any, distribution: Any) -> None:
+@pytest.mark.parametrize("coverage", [None, 1.0], ids=["", "coverage"])
+def test_a_decoder_can_go_on_from_any_token_with_other_rows(decoder: Any, distribution: Any, coverage: Any) -> None:
     torch.manual_seed(0)
-    attention = partial(GeneralAttention, compatibility=BiasedGeneral, distribution=distribution, heads=3)
-    built = decoder(Embedding(6, 12), WIDTHS, attention=attention, size=QUERY).double().eval()
+    parts = {"compatibility": BiasedGeneral, "distribution": distribution, "coverage": coverage}
+    built = decoder(Embedding(6, 12), WIDTHS, attention=partial(GeneralAttention, heads=3, **parts), size=QUERY)
+    built.double().eval()
     tokens, looked_at = torch.tensor([[0, 4, 5, 3, 2]] * N), source(WIDTHS)
     whole, _ = built(tokens, built.start(looked_at))
-    state, pieces = built.start(looked_at), []
-    for token in tokens.split(1, 1):
-        output, state = built(token, state)
-        pieces.append(output.features)
-    assert_close(torch.cat(pieces, 1), whole.features)
+    state, order, rows = built.start(looked_at), torch.arange(N), torch.tensor([2, 0, 2])
+    for t in range(5):
+        state, order = state.select(rows), order[rows]  # as a search does at every step
+        output, state = built(tokens[:, t : t + 1], state)
+        assert_close(output.features[:, 0], whole.features[order, t])
 
 
 # Hard and windowed weights jump where rounding changes the best position or the window's ends, so they can't stay near.
@@ -384,7 +415,8 @@ def test_a_file_combines_parts_by_their_names(tmp_path: Path) -> None:
         (
             "compatibility: Softmax",
             "10:22: model.decoder.attention.compatibility.class: 'Softmax' is not a Compatibility; known: "
-            "ActivatedGeneral, Additive, BiasedGeneral, CosineSimilarity, Deep, Dot, General, ScaledDot",
+            "ActivatedGeneral, Additive, BiasedGeneral, Convolutional, CosineSimilarity, Deep, Dot, General, Location, "
+            "ScaledDot",
         ),
         (
             "distribution: Sparsmax",

@@ -17,12 +17,18 @@ from seqloom.attention import (
     AdditiveAttention,
     Attention,
     BiasedGeneral,
+    Convolutional,
+    Dot,
     Entmax,
     GaussianBias,
     General,
+    GeneralAttention,
     Hard,
     LinearChain,
+    LocalMonotonic,
     LocalPredictive,
+    Location,
+    MultiHeadAttention,
     Sigmoid,
     Sparsemax,
 )
@@ -91,12 +97,35 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru-3-dense-mean": {"meet": "top", "residual": "mean", "dense": True, "layers": 3},
         "gru-3-concat": {"meet": "top", "residual": "concat", "layers": 3},
     },
-    "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": LSTMCell}},
+    "RNMTEncoder": {"3": {"layers": 3}, "gru-1": {"layers": 1, "cell": GRUCell, "uniform": 0.1}},
+    "RNMTDecoder": {
+        "additive": {"layers": 4, "attention": ADDITIVE},
+        "four-heads": {
+            "attention": partial(GeneralAttention, compatibility=partial(Additive, size=8), heads=4, size=8)
+        },
+        "gru-1-multi-head": {"layers": 1, "cell": GRUCell, "attention": partial(MultiHeadAttention, heads=2)}
+        | {"widths": ONE_WIDTH, "uniform": 0.1},
+        "lstm-3-tied": {"layers": 3, "cell": LSTMCell, "readout_size": EMBEDDING, "tied": True, "attention": ADDITIVE},
+    },
+    "RNNDecoder": {
+        "gru": {"layers": 1},
+        "lstm-2": {"cell": LSTMCell},
+        "gru-of-the-state-before": {"layers": 1, "readout_size": 5, "readout_state": "before", "attention": ADDITIVE},
+    },
     "InputFeedingDecoder": {
         "gru": {"layers": 1, "cell": partial(GRUCell, reset="before", gate_bias=1.0)},
         "lstm-2-features": {"cell": LSTMCell, "feed": "features", "bridge": ZeroBridge, "attention": ADDITIVE},
         "norm-lstm-2-add": {"cell": LayerNormLSTMCell, "residual": "add", "attention": ADDITIVE},
         "gru-2-concat": {"residual": "concat", "dense": True, "attention": ADDITIVE},
+        "coverage": {"compatibility": partial(Additive, size=8), "coverage": 1.0, "size": None, "heads": 1},
+        "coverage-of-heads": {"compatibility": partial(Dot, size=8), "coverage": 0.0} | SPARSE,
+        "convolutional": {"compatibility": partial(Convolutional, size=8, filters=3, kernel=3)},
+        "location": {"compatibility": partial(Location, positions=8), "size": None, "heads": 1},
+        "local-monotonic": {"compatibility": General, "distribution": partial(LocalMonotonic, window=2)} | SPARSE,
+    },
+    "MultiHop": {
+        "": {"attention": ADDITIVE},
+        "local": {"attention": partial(GeneralAttention, distribution=partial(LocalMonotonic, window=1))} | SPARSE,
         "rnn-2-mean": {"cell": RNNCell, "residual": "mean", "attention": None},
         "gru-2-of-keys": {"bridge": partial(DenseBridge, of="keys", activation="tanh"), "attention": None},
         "gru-2-pass": {"bridge": PassThroughBridge, "widths": replace(WIDTHS, summary=2 * QUERY), "attention": None},
@@ -143,7 +172,13 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
     },
 }
-WITHOUT_ATTENTION = {"RNNEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
+WITHOUT_ATTENTION = {
+    "RNNEncoder",
+    "RNMTEncoder",
+    "PoolingEncoder",
+    "ConvolutionalEncoder",
+    "ConvS2SEncoder",
+}  # they have none to show
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,15 @@ from seqloom.attention.dot import DotAttention as DotAttention
 from seqloom.attention.general import GeneralAttention as GeneralAttention
 from seqloom.attention.linear_chain import LinearChain as LinearChain
 from seqloom.attention.local import GaussianBias as GaussianBias
+from seqloom.attention.local import LocalMonotonic as LocalMonotonic
 from seqloom.attention.local import LocalPredictive as LocalPredictive
+from seqloom.attention.location import Convolutional as Convolutional
+from seqloom.attention.location import Location as Location
 from seqloom.attention.multi_head import MultiHeadAttention as MultiHeadAttention
+from seqloom.attention.multi_hop import MultiHop as MultiHop
 from seqloom.attention.pooling import Pooled as Pooled
 from seqloom.attention.pooling import QueryPooling as QueryPooling
 from seqloom.attention.pooling import SelfAttentivePooling as SelfAttentivePooling
+from seqloom.attention.reinforce import Reinforce as Reinforce
 from seqloom.attention.sparse import Entmax as Entmax
 from seqloom.attention.sparse import Sparsemax as Sparsemax

@@ -21,6 +21,7 @@ class Attention(nn.Module, ABC):
 
     given: ClassVar[tuple[str, ...]] = ("query_size", "widths")
     output_size: int
+    looks_back: bool = False  # at what earlier queries did
 
     @abstractmethod
     def memory(self, source: Encoded) -> Memory:

@@ -14,22 +14,32 @@ from seqloom.attention.base import split_heads
 from seqloom.bounds import Positive
 from seqloom.layers.bridges import ACTIVATIONS
 from seqloom.registry import register
+from seqloom.structures import Past
 
 Activation = Literal["tanh", "relu", "sigmoid"]
 
 
 class Compatibility(nn.Module, ABC):
-    """Scores queries [N, T, Q] against keys [N, S, K], once for each head; https://arxiv.org/abs/1902.02181."""
+    """Scores queries [N, T, Q] against keys [N, S, K], once for each head; https://arxiv.org/abs/1902.02181.
+
+    One that `looks_back` at what earlier queries did is asked query by query.  A subclass sets `feature_size`, the
+    width of what `memory` makes, all heads together; 0 says that keys don't matter.
+    """
 
     given: ClassVar[tuple[str, ...]] = ("query_size", "key_size", "heads")
+    looks_back: ClassVar[bool] = False
+    feature_size: int
 
     @abstractmethod
     def memory(self, keys: Tensor) -> Tensor:
         """All that depends on keys [N, S, K] alone, computed once a sentence: [N, H, S, D], or [N, 1, S, D]."""
 
     @abstractmethod
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        """Queries [N, T, Q] and what `memory` made of the keys -> scores [N, H, T, S]; any number may be one."""
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
+        """Queries [N, T, Q] and what `memory` made of the keys -> scores [N, H, T, S]; any number may be one.
+
+        Where it looks back, T is 1, and `past` has the weights of the last query and of all, [N, H, S].
+        """
 
 
 @register()
@@ -42,13 +52,13 @@ class Dot(Compatibility):
     def __init__(self, query_size: int, key_size: int, heads: int, *, size: Positive | None = None):
         """ValueError where there is no `size` and the widths differ, or where heads can't share the width."""
         super().__init__()
-        self.heads, width = heads, size or query_size
+        self.heads, self.feature_size = heads, size or query_size
         if size is None and query_size != key_size:
             raise ValueError(
                 f"{type(self).__name__} compares query and key feature by feature, but they are {query_size} and "
                 f"{key_size} wide; give size: to project both"
             )
-        check_heads(width, heads)
+        check_heads(self.feature_size, heads)
         # a bias of the keys would add the same to every score of a query
         self.query = nn.Linear(query_size, size) if size else nn.Identity()
         self.key = nn.Linear(key_size, size, bias=False) if size else nn.Identity()
@@ -56,7 +66,7 @@ class Dot(Compatibility):
     def memory(self, keys: Tensor) -> Tensor:
         return split_heads(self.key(keys), self.heads)
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
         return split_heads(self.query(query), self.heads) @ memory.mT
 
 
@@ -64,8 +74,8 @@ class Dot(Compatibility):
 class ScaledDot(Dot):
     """e = q . k / sqrt(D), https://arxiv.org/abs/1706.03762, equation 1; D is the width that a head compares."""
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        return super().forward(query, memory) / math.sqrt(memory.size(-1))
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
+        return super().forward(query, memory, past) / math.sqrt(memory.size(-1))
 
 
 @register()
@@ -78,7 +88,7 @@ class CosineSimilarity(Dot):
     def memory(self, keys: Tensor) -> Tensor:
         return F.normalize(super().memory(keys), dim=-1)
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
         return F.normalize(split_heads(self.query(query), self.heads), dim=-1) @ memory.mT
 
 
@@ -90,12 +100,13 @@ class General(Compatibility):
 
     def __init__(self, query_size: int, key_size: int, heads: int):
         super().__init__()
-        self.heads, self.query = heads, nn.Linear(query_size, heads * key_size, bias=self.biased)
+        self.heads, self.feature_size = heads, key_size
+        self.query = nn.Linear(query_size, heads * key_size, bias=self.biased)
 
     def memory(self, keys: Tensor) -> Tensor:
         return keys[:, None]
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
         return split_heads(self.query(query), self.heads) @ memory.mT
 
 
@@ -118,8 +129,8 @@ class ActivatedGeneral(General):
         self.bias = nn.Parameter(torch.zeros(heads, 1, 1))
         self.activation = ACTIVATIONS[activation]()
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
-        return self.activation(super().forward(query, memory) + self.bias)  # type: ignore[no-any-return]
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
+        return self.activation(super().forward(query, memory, past) + self.bias)  # type: ignore[no-any-return]
 
 
 @register("Concat")
@@ -134,13 +145,14 @@ class Additive(Compatibility):
         self, query_size: int, key_size: int, heads: int, *, size: Positive = 256, activation: Activation = "tanh"
     ):
         super().__init__()
+        self.feature_size = size
         self.query, self.key = nn.Linear(query_size, size), nn.Linear(key_size, size, bias=False)
         self.activation, self.score = ACTIVATIONS[activation](), nn.Linear(size, heads, bias=False)
 
     def memory(self, keys: Tensor) -> Tensor:
         return self.key(keys)[:, None]  # type: ignore[no-any-return]
 
-    def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, query: Tensor, memory: Tensor, past: Past) -> Tensor:
         hidden = self.activation(self.query(query)[:, :, None] + memory)  # [N, T, S, D]
         return self.score(self._deeper(hidden)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 

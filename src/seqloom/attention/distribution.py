@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,21 +19,34 @@ Temperature = Annotated[float, AtLeast(0.001)]
 class Distribution(nn.Module, ABC):
     """Turns scores into weights from 0 to 1; https://arxiv.org/abs/1902.02181.
 
-    `normalized` says whether the weights of a query sum to 1.
+    `normalized` says whether the weights of a query sum to 1, `counts` whether the number of the query matters.
     """
 
     given: ClassVar[tuple[str, ...]] = ("query_size", "heads")
     normalized: ClassVar[bool] = True
+    counts: ClassVar[bool] = False
 
     def __init__(self, query_size: int, heads: int):
         super().__init__()
 
     @abstractmethod
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         """Scores and weights are [N, H, T, S], the mask is [N, 1, 1, S], queries are [N, T, Q].
 
-        Where the mask is False, the weight is exactly 0, whatever the score.  The real positions come first.
+        Where the mask is False, the weight is exactly 0, whatever the score.  The real positions come first.  `step`
+        queries of the same row were answered before these.
         """
+
+    def drawn(self, scores: Tensor, mask: Tensor | None, weights: Tensor) -> Drawn:
+        """What the loss must know of weights that were drawn at random, unless gradients say it all."""
+        return Drawn()
+
+
+class Drawn(NamedTuple):
+    """What the loss must know of a draw."""
+
+    log_prob: Tensor | None = None  # [N, T]
+    penalty: Tensor | float = 0.0
 
 
 @register()
@@ -44,7 +57,7 @@ class Softmax(Distribution):
         super().__init__(query_size, heads)
         self.temperature = temperature
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         return weigh(scores / self.temperature, mask)
 
 
@@ -58,7 +71,7 @@ class Sigmoid(Distribution):
 
     normalized = False
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         return hidden_from(scores.sigmoid(), mask)
 
 
@@ -74,7 +87,7 @@ class Hard(Distribution):
         super().__init__(query_size, heads)
         self.temperature, self.draw = temperature, draw
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         if self.draw and self.training:  # the best score with Gumbel noise is a draw
             scores = scores - torch.empty_like(scores).exponential_().log()
         soft = weigh(scores / self.temperature, mask)

@@ -26,7 +26,7 @@ class LinearChain(Distribution):
         super().__init__(query_size, heads)
         self.transitions = nn.Parameter(torch.zeros(heads, 2, 2))
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         steps = scores.unbind(-1)  # [N, H, T] each
         real = [None] * len(steps) if mask is None else mask.unbind(-1)
         transitions = self.transitions.to(scores.dtype)[..., None]  # [H, 2, 2, 1]

@@ -1,4 +1,4 @@
-"""Distributions around a place of the source that the query predicts."""
+"""Distributions around a place of the source, which the query predicts or its number says."""
 
 from __future__ import annotations
 
@@ -11,6 +11,27 @@ from seqloom.bounds import Positive
 from seqloom.registry import register
 
 NARROWEST = 0.01  # of a Gaussian, in positions; a narrower one would end in 0 / 0
+
+
+@register()
+class LocalMonotonic(Distribution):
+    """Softmax over a window around position t for query t: local-m, https://arxiv.org/abs/1508.04025, section 3.2.
+
+    `window` is D: positions up to so far from t count.  For a query whose window begins behind the source, the last
+    position counts.
+    """
+
+    counts = True
+
+    def __init__(self, query_size: int, heads: int, *, window: Positive = 10):
+        super().__init__(query_size, heads)
+        self.window = window
+
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
+        times = torch.arange(step, step + query.size(1), device=scores.device)[:, None]  # [T, 1]
+        lengths = scores.size(-1) if mask is None else mask.sum(-1, keepdim=True)
+        near = (_positions(scores) - torch.clamp(times, max=lengths - 1 + self.window)).abs() <= self.window
+        return weigh(scores, near if mask is None else near & mask)
 
 
 class Predicted(Distribution):
@@ -43,7 +64,7 @@ class LocalPredictive(Predicted):
         super().__init__(query_size, heads, size=size, numbers=1)
         self.window = window
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         away = _positions(scores) - self.predict(scores, mask, query)  # [N, H, T, S]
         near = away.abs() <= self.window
         weights = weigh(scores, near if mask is None else near & mask)
@@ -61,7 +82,7 @@ class GaussianBias(Predicted):
         """`size` is the width of the predicting layer, by default the query's."""
         super().__init__(query_size, heads, size=size, numbers=2)
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         place, window = self.predict(scores, mask, query).chunk(2, 1)  # [N, H, T, 1]
         deviations = (_positions(scores) - place) / (window / 2).clamp(min=NARROWEST)
         return weigh(scores - deviations.square() / 2, mask)

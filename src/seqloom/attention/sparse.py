@@ -19,7 +19,7 @@ from seqloom.registry import register
 class Sparsemax(Distribution):
     """p = max(e - tau, 0), the distribution nearest to the scores; https://arxiv.org/abs/1602.02068, equation 3."""
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         scores = _below_the_best(scores, mask)
         with torch.no_grad():
             stays = _support(scores, _sparsemax_thresholds)
@@ -35,7 +35,7 @@ class Entmax(Distribution):
     https://arxiv.org/abs/1905.05702; the exact algorithm is its second.
     """
 
-    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, mask: Tensor | None, query: Tensor, step: int = 0) -> Tensor:
         scores = _below_the_best(scores / 2, mask)
         with torch.no_grad():
             stays = _support(scores, _entmax_thresholds)
