@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -10,13 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+import seqloom.attention.reinforce
+from seqloom.attention import General, GeneralAttention, Reinforce
 from seqloom.decoders import RNNDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
 from seqloom.layers.embedding import Embedding
-from seqloom.losses import CHUNK, cross_entropy
+from seqloom.losses import CHUNK, cross_entropies, cross_entropy, reinforce
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
-from seqloom.structures import Batch, Loss, Sequences
+from seqloom.structures import Batch, Loss, Output, Sequences
 from seqloom.tasks.translation import teacher_forced
 
 SIZE, SYMBOLS = 6, 11
@@ -96,6 +100,74 @@ def test_under_bf16_autocast_loss_and_gradients_stay_near() -> None:
     for mine, expected in zip(got, wanted, strict=True):
         assert mine.dtype == torch.float32
         assert (mine - expected).norm() < 0.02 * expected.norm()
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_each_row_has_its_loss_too(graph: bool) -> None:
+    readout, features, labels = rows(1300)
+    with torch.set_grad_enabled(graph):
+        total, each = cross_entropies(readout, features, labels, label_smoothing=0.1)
+    assert not each.requires_grad and total.requires_grad == graph
+    wanted = F.cross_entropy(readout(features), labels, reduction="none", label_smoothing=0.1)
+    assert_close(each, wanted.detach())
+    assert_close(total.detach(), each.sum())
+
+
+def test_reinforce_is_nothing_but_a_gradient_for_what_came_after_a_draw() -> None:
+    log_prob = torch.zeros(3, 3, requires_grad=True)
+    real = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+    value = reinforce(log_prob, torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]), real)
+    value.backward()
+    assert value == 0
+    # to go: 7 6 4, 24 16 -, 32 - -; less what the others' is on average where they are real
+    wanted = torch.tensor([[7 - 28, 6 - 16, 4], [24 - 19.5, 16 - 6, 0], [32 - 15.5, 0, 0]])
+    assert_close(log_prob.grad, wanted)
+
+
+def drawing() -> EncoderDecoder:
+    """A model that looks at a place it draws."""
+    attention = partial(GeneralAttention, distribution=Reinforce, compatibility=General)
+    return EncoderDecoder(
+        VocabularySizes(SYMBOLS, SYMBOLS, joint=False),
+        encoder=lambda embedding: RNNEncoder(embedding, size=4),
+        decoder=lambda embedding, widths: RNNDecoder(embedding, widths, size=4, attention=attention),
+        embedding=EmbeddingOptions(size=4),
+    )
+
+
+def test_over_all_draws_reinforce_has_the_gradient_of_the_expected_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two places to look at for two rows, three times and two: 64 ways, one draw of which is behind an end."""
+    torch.manual_seed(0)
+    model = drawing().double().train()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.8)
+    batch = Batch(some([2, 2], first=5), some([4, 3], first=1))
+    learnt = {name: torch.zeros_like(parameter) for name, parameter in model.named_parameters()}
+    expected = torch.zeros((), dtype=torch.float64)
+    for way in itertools.product(range(2), repeat=6):
+        plan = iter(torch.tensor(way).view(3, 2, 1, 1))  # a place for each step, row, head and query
+        monkeypatch.setattr(seqloom.attention.reinforce, "drawn", lambda log_probs, plan=plan: next(plan))
+        output = model(batch)
+        monkeypatch.setattr(model, "forward", lambda batch, output=output: output)
+        loss = teacher_forced(model, batch).total
+        monkeypatch.undo()
+        probability = output.log_prob.sum().exp()
+        expected = expected + probability * loss.detach()  # through the probability of the way alone ...
+        gradients = torch.autograd.grad(loss, model.parameters(), retain_graph=True)
+        for name, gradient in zip(learnt, gradients, strict=True):
+            learnt[name] += probability.detach() * gradient
+        losses = plain_loss(model, batch, output)
+        expected = expected + probability.detach() * (losses - losses.detach())  # ... and through what it led to
+    wanted = torch.autograd.grad(expected, model.parameters())
+    for (name, got), gradient in zip(learnt.items(), wanted, strict=True):
+        assert_close(got, gradient, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+    assert learnt["decoder.attention.compatibility.query.weight"].abs().max() > 1e-3  # which draws alone teach
+
+
+def plain_loss(model: EncoderDecoder, batch: Batch, output: Output) -> Tensor:
+    real = batch.target.mask[:, 1:]
+    logits = model.decoder.project(output.features[real])
+    return F.cross_entropy(logits, batch.target.ids[:, 1:][real], reduction="sum")
 
 
 def test_losses_add_up() -> None:

@@ -17,18 +17,42 @@ def cross_entropy(readout: nn.Module, features: Tensor, labels: Tensor, *, label
     e/V on every symbol.  All logits never exist at once: chunk by chunk they are made, and turned into their gradient
     there and then.
     """
+    return cross_entropies(readout, features, labels, label_smoothing=label_smoothing)[0]
+
+
+def cross_entropies(
+    readout: nn.Module, features: Tensor, labels: Tensor, *, label_smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """What `cross_entropy` gives, and the loss of each row [R], through which no gradient flows."""
     parameters = [parameter for parameter in readout.parameters() if parameter.requires_grad]
     if torch.is_grad_enabled():
         return _ChunkedCrossEntropy.apply(features, labels, label_smoothing, readout, *parameters)  # type: ignore
     chunks = zip(torch.split(features, CHUNK), torch.split(labels, CHUNK), strict=True)
-    return sum((_losses(readout(x), y, label_smoothing)[0] for x, y in chunks), features.new_zeros(()).float())
+    losses = [_losses(readout(x), y, label_smoothing)[0] for x, y in chunks]
+    rows = torch.cat(losses) if losses else features.new_zeros(0).float()
+    return rows.sum(), rows
+
+
+def reinforce(log_prob: Tensor, losses: Tensor, real: Tensor) -> Tensor:
+    """A scalar that is 0, and whose gradient is that of the expected loss through what was drawn at random.
+
+    A draw with `log_prob` [N, T] answers for the `losses` of its step and later ones: `losses` [R] are those of the
+    `real` steps [N, T], row by row.  What is usual at that step, the mean of the other rows', is taken off, which
+    changes no expectation and calms the gradient; https://arxiv.org/abs/1502.03044, equations 11 and 12.
+    """
+    to_go = torch.zeros_like(real, dtype=losses.dtype).masked_scatter(real, losses.detach())
+    to_go = to_go.flip(1).cumsum(1).flip(1)  # [N, T], 0 behind a target's end
+    others = real.sum(0) - real.to(to_go.dtype)
+    usual = (to_go.sum(0) - to_go) / others.clamp(min=1)
+    blame = (log_prob * (to_go - usual) * real).sum()
+    return blame - blame.detach()
 
 
 def _losses(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """The summed loss, and log-probabilities in float32."""
+    """The loss of each row, and log-probabilities in float32."""
     log_probs = logits.detach().log_softmax(1, dtype=torch.float32)
-    loss = -(1 - smoothing) * log_probs.gather(1, labels[:, None]).sum()
-    return (loss - smoothing * log_probs.mean(1).sum() if smoothing else loss), log_probs
+    losses = -(1 - smoothing) * log_probs.gather(1, labels[:, None])[:, 0]
+    return (losses - smoothing * log_probs.mean(1) if smoothing else losses), log_probs
 
 
 def _gradient(log_probs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -44,22 +68,23 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, labels: Tensor, smoothing: float, readout: nn.Module, *parameters: Tensor
-    ) -> Tensor:
-        total = torch.zeros((), device=features.device)
-        of_features, of_parameters = [], [torch.zeros_like(parameter) for parameter in parameters]
+    ) -> tuple[Tensor, Tensor]:
+        rows, of_features, of_parameters = [], [], [torch.zeros_like(parameter) for parameter in parameters]
         for x, y in zip(torch.split(features, CHUNK), torch.split(labels, CHUNK), strict=True):
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
                 logits = readout(x)
-            loss, log_probs = _losses(logits, y, smoothing)
-            total += loss
+            losses, log_probs = _losses(logits, y, smoothing)
+            rows.append(losses)
             gradient = _gradient(log_probs, y, smoothing).to(logits.dtype)
             first, *rest = torch.autograd.grad(logits, (x, *parameters), gradient)
             of_features.append(first)
             for sum_, part in zip(of_parameters, rest, strict=True):
                 sum_ += part
         ctx.save_for_backward(torch.cat(of_features) if of_features else torch.zeros_like(features), *of_parameters)
-        return total
+        every = torch.cat(rows) if rows else torch.zeros(0, device=features.device)
+        ctx.mark_non_differentiable(every)
+        return every.sum(), every
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
