@@ -8,6 +8,7 @@ from seqloom.encoders.hierarchical import HierarchicalEncoder as HierarchicalEnc
 from seqloom.encoders.image import ImageEncoder as ImageEncoder
 from seqloom.encoders.multi_column import MultiColumnEncoder as MultiColumnEncoder
 from seqloom.encoders.pooling import PoolingEncoder as PoolingEncoder
+from seqloom.encoders.rnmt import RNMTEncoder as RNMTEncoder
 from seqloom.encoders.rnn import RNNEncoder as RNNEncoder
 from seqloom.encoders.self_attentive import QueryPoolingEncoder as QueryPoolingEncoder
 from seqloom.encoders.self_attentive import SelfAttentiveEncoder as SelfAttentiveEncoder
