@@ -172,6 +172,15 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "concat-3": {"encoder": RNN, "factors": 3, "combine": "concat"} | HIDDEN,
         "sum-pooled": {"encoder": POOLING} | HIDDEN,
     },
+    "ConvS2SEncoder": {
+        "": {"layers": [(8, 3, 2)]},
+        "widths": {"layers": [(8, 3, 1), (6, 2, 2), (10, 1, 1)], "max_positions": 9, "attention_layers": 2},
+    },
+    "ConvS2SDecoder": {
+        "": {"layers": [(8, 3, 2)]},
+        "widths": {"layers": [(8, 2, 1), (6, 3, 2), (10, 1, 1)], "output_size": 5},
+        "tied": {"layers": [(8, 5, 1)], "tied": True, "widths": replace(WIDTHS, keys=EMBEDDING)},
+    },
     "TransformerEncoder": {"experts": {"feedforward": EXPERTS}, "pre": {"norm": "pre"}, "post": {"norm": "post"}},
     "TransformerDecoder": {
         "experts": {"feedforward": EXPERTS, "widths": ONE_WIDTH},
