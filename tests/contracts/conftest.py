@@ -27,10 +27,7 @@ from seqloom.attention import (
     LinearChain,
     LocalMonotonic,
     LocalPredictive,
-<<<<<<< /tmp/composite/merge/tests_contracts_conftest.py.m
     Location,
-=======
->>>>>>> /tmp/composite/merge/tests_contracts_conftest.py.other
     MultiHeadAttention,
     Sigmoid,
     Sparsemax,
@@ -110,15 +107,11 @@ VARIANTS: dict[str, dict[str, Options]] = {
         | {"widths": ONE_WIDTH, "uniform": 0.1},
         "lstm-3-tied": {"layers": 3, "cell": LSTMCell, "readout_size": EMBEDDING, "tied": True, "attention": ADDITIVE},
     },
-<<<<<<< /tmp/composite/merge/tests_contracts_conftest.py.m
     "RNNDecoder": {
         "gru": {"layers": 1},
         "lstm-2": {"cell": LSTMCell},
         "gru-of-the-state-before": {"layers": 1, "readout_size": 5, "readout_state": "before", "attention": ADDITIVE},
     },
-=======
-    "RNNDecoder": {"gru": {"layers": 1}, "lstm-2": {"cell": LSTMCell}},
->>>>>>> /tmp/composite/merge/tests_contracts_conftest.py.other
     "InputFeedingDecoder": {
         "gru": {"layers": 1, "cell": partial(GRUCell, reset="before", gate_bias=1.0)},
         "lstm-2-features": {"cell": LSTMCell, "feed": "features", "bridge": ZeroBridge, "attention": ADDITIVE},
@@ -188,7 +181,6 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
     },
 }
-<<<<<<< /tmp/composite/merge/tests_contracts_conftest.py.m
 WITHOUT_ATTENTION = {
     "RNNEncoder",
     "RNMTEncoder",
@@ -196,9 +188,6 @@ WITHOUT_ATTENTION = {
     "ConvolutionalEncoder",
     "ConvS2SEncoder",
 }  # they have none to show
-=======
-WITHOUT_ATTENTION = {"RNNEncoder", "RNMTEncoder", "PoolingEncoder", "ConvolutionalEncoder"}  # they have none to show
->>>>>>> /tmp/composite/merge/tests_contracts_conftest.py.other
 
 
 @dataclass(frozen=True)
