@@ -89,6 +89,7 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru": {"layers": 1},
         "gru-2": {},
         "lstm-2": {"cell": LSTMCell},
+        "lstm-2-backward-state": {"cell": LSTMCell, "summary": "backward"},
         "lstm-forwards": {"cell": LSTMCell, "layers": 1, "bidirectional": False},
         "gru-2-forwards": {"bidirectional": False},
         "lstm-2-whole-state": {"cell": LSTMCell, "summary": "all"},
