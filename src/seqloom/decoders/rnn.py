@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +45,16 @@ class RNNDecoder(Decoder):
         cell: Callable[..., Cell] = GRUCell,
         size: Positive = 256,
         layers: Positive = 1,
+        readout_size: Positive | None = None,
+        readout_state: Literal["after", "before"] = "after",
         dropout: Rate = 0.0,
     ):
-        """`dropout` acts on what enters each layer and on the features."""
+        """The maxout layer makes features of `readout_size` (default: as wide as the embeddings).
+
+        It sees the state s(i) "after" its step, or the one "before", s(i-1), as in appendix A.2.2: with that, a GRU of
+        `reset: before` and an encoder of `summary: backward` this is the paper's network to the letter.  `dropout` acts
+        on what enters each layer and on the features.
+        """
         super().__init__()
         self.embedding, self.dropout = embedding, Dropout(dropout)
         self.attention = attention(query_size=size, widths=widths) if attention else None
@@ -56,8 +64,9 @@ class RNNDecoder(Decoder):
         self.cells = nn.ModuleList(cells)
         self.context = nn.Linear(context_size, cells[0].gates * size, bias=False) if context_size else None
         self.first_state = nn.Linear(widths.summary, layers * cells[0].values * size)
-        self.features = nn.Linear(size + embedding.size + context_size, 2 * embedding.size)
-        self.readout = embedding.projection(embedding.size)
+        features, self.sees_after = readout_size or embedding.size, readout_state == "after"
+        self.features = nn.Linear(size + embedding.size + context_size, 2 * features)
+        self.readout = embedding.projection(features)
 
     def start(self, source: Encoded) -> RNNState:
         states = torch.tanh(self.first_state(source.summary)).chunk(len(self.cells), -1)
@@ -74,8 +83,8 @@ class RNNDecoder(Decoder):
                 seen.append(self.attention(layers[-1][0][:, None], memory, weights=weights))
                 memory = seen[-1].memory
                 inputs = inputs + self.context(seen[-1].context[:, 0])  # type: ignore[misc]
-            layers = self._step(inputs, layers)
-            tops.append(layers[-1][0])
+            before, layers = layers, self._step(inputs, layers)
+            tops.append((layers if self.sees_after else before)[-1][0])
         attended = in_time(seen) if seen else None
         known = [torch.stack(tops, 1), embedded, *([attended.context] if attended else [])]
         features = self.features(torch.cat(known, -1)).unflatten(-1, (-1, 2)).amax(-1)  # maxout, [N, T, D]
