@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from seqloom.attention import AdditiveAttention, Attention, DotAttention, MultiHeadAttention
+from seqloom.attention.self_attention import SelfAttention
 from seqloom.structures import Encoded, Memory, Widths
 
 N, T, S, QUERY, MEMORY = 3, 4, 6, 8, 10
@@ -129,7 +130,7 @@ def test_multi_head_attention_is_its_formula(size: int | None, shared: bool) -> 
 def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) -> None:
     """Outputs, weights, and the gradients of inputs and of every parameter."""
     size, length = 12, 5
-    ours = randomized(MultiHeadAttention(size, of(size if causal else MEMORY), heads=3))
+    ours = randomized(SelfAttention(size, heads=3) if causal else MultiHeadAttention(size, WIDE, heads=3))
     width = size if causal else MEMORY
     theirs = nn.MultiheadAttention(size, 3, kdim=width, vdim=width, batch_first=True, dtype=torch.float64)
     names = ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
@@ -152,7 +153,7 @@ def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) ->
         keys = [source.keys.clone().requires_grad_() for _ in range(2)]
         memory = ours.memory(Encoded(keys[0], keys[0], source.mask, source.summary))
         padding, forbidden = ~source.mask, None
-    seen = ours(queries[0], memory, weights=weights, causal=causal)
+    seen = ours(queries[0], memory, weights=weights, **({"causal": True} if causal else {}))
     got, got_weights = seen.context, seen.weights
     wanted, wanted_weights = theirs(
         queries[1], keys[1], keys[1], key_padding_mask=padding, attn_mask=forbidden, average_attn_weights=False
@@ -182,7 +183,7 @@ def test_multi_head_attention_is_that_of_pytorch(weights: bool, causal: bool) ->
 @pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1), (2, 3), (3, 2), (1, 4), (5,)])
 @pytest.mark.parametrize("weights", [False, True])
 def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tuple[int, ...], weights: bool) -> None:
-    attention, x = randomized(MultiHeadAttention(8, of(8), heads=2)), random(N, 5, 8)
+    attention, x = randomized(SelfAttention(8, heads=2)), random(N, 5, 8)
     seen = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
     whole, shares = seen.context, seen.weights
     assert shares is not None and shares.triu(1).abs().max() == 0
@@ -195,7 +196,7 @@ def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tu
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -> None:
-    attention, grads = randomized(MultiHeadAttention(8, of(8), heads=2)), []
+    attention, grads = randomized(SelfAttention(8, heads=2)), []
     for weights in (False, True):
         x = random(N, 5, 8).requires_grad_()
         attention.zero_grad()
@@ -207,7 +208,7 @@ def test_the_written_out_path_has_the_gradients_of_the_fused_one(causal: bool) -
 
 
 def test_under_bf16_autocast_the_result_stays_near() -> None:
-    attention = MultiHeadAttention(8, of(8), heads=2)
+    attention = SelfAttention(8, heads=2)
     x = random(N, 5, 8).float()
     wanted = attention(x, Memory(*attention.key_values(x)), causal=True).context
     with torch.autocast("cpu", torch.bfloat16):
@@ -230,6 +231,10 @@ def test_under_bf16_autocast_the_result_stays_near() -> None:
             "size must be a multiple of heads, got size 9 and 2 heads",
         ),
         (lambda: MultiHeadAttention(8, of(8), heads=0), "size must be a multiple of heads, got size 8 and 0 heads"),
+        (
+            lambda: MultiHeadAttention(8, of(8), heads=4, key_value_heads=3),
+            "heads must be a multiple of key_value_heads, got 4 and 3",
+        ),
     ],
 )
 def test_widths_that_do_not_fit_are_refused(build: Callable[[], Attention], sentence: str) -> None:

@@ -15,6 +15,7 @@ from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder, ImageEncoder
 from seqloom.hooks import Hook
 from seqloom.layers.feedforward import FeedForward
+from seqloom.layers.positions import PositionEncoding
 from seqloom.metrics import Metric
 from seqloom.models import Model
 from seqloom.optim import Optimizer, Schedule
@@ -26,7 +27,7 @@ from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
 BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, FeedForward, ImageEncoder, Model)
-BASES += (Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
+BASES += (PositionEncoding, Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]
 

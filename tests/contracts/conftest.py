@@ -37,6 +37,14 @@ from seqloom.decoders import Decoder
 from seqloom.encoders import ConvolutionalEncoder, Encoder, PoolingEncoder, RNNEncoder, TransformerEncoder
 from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.feedforward import PositionWise
+from seqloom.layers.positions import (
+    AlibiPositions,
+    LearnedPositions,
+    NoPositions,
+    RelativePositions,
+    RotaryPositions,
+)
 from seqloom.layers.experts import MixtureOfExperts
 from seqloom.layers.recurrent import GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell
 from seqloom.registry import known
@@ -58,6 +66,17 @@ TRANSFORMER = partial(TransformerEncoder, layers=1, heads=2, feedforward=20)
 ONE_HEAD = partial(TransformerEncoder, layers=2, heads=1, feedforward=20)
 POOLING = partial(PoolingEncoder, pool_size=2)
 CONVOLUTIONS = partial(ConvolutionalEncoder, key_size=10, key_layers=1, value_size=8, value_layers=1, positions="none")
+
+# What both sides of a Transformer can be, beside pre-norm and post-norm.
+TRANSFORMERS: dict[str, Options] = {
+    "learned-sandwich": {"positions": partial(LearnedPositions, max_positions=60), "norm": "sandwich"},
+    "relative-post-gelu": {"positions": partial(RelativePositions, max_distance=2), "norm": "post"}
+    | {"feedforward": partial(PositionWise, inner_size=20, activation="gelu")},
+    "rotary-rms-grouped-swiglu": {"positions": RotaryPositions, "normalization": "rms", "key_value_heads": 1}
+    | {"feedforward": partial(PositionWise, inner_size=20, activation="swiglu")},
+    "alibi-sandwich-rms": {"positions": AlibiPositions, "norm": "sandwich", "normalization": "rms"},
+    "no-positions-layer-drop": {"positions": NoPositions, "layer_drop": 0.5},
+}
 
 # What a constructor is given where it has a parameter of this name.  An `attention` is each in turn, and none.
 SMALL: Options = {"size": QUERY, "layers": 2, "heads": 2, "feedforward": 20, "dropout": 0.1}
@@ -175,11 +194,17 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "widths": {"layers": [(8, 2, 1), (6, 3, 2), (10, 1, 1)], "output_size": 5},
         "tied": {"layers": [(8, 5, 1)], "tied": True, "widths": replace(WIDTHS, keys=EMBEDDING)},
     },
-    "TransformerEncoder": {"experts": {"feedforward": EXPERTS}, "pre": {"norm": "pre"}, "post": {"norm": "post"}},
+    "TransformerEncoder": {
+        "experts": {"feedforward": EXPERTS},
+        "pre": {"norm": "pre"},
+        "post": {"norm": "post"},
+        **TRANSFORMERS,
+    },
     "TransformerDecoder": {
         "experts": {"feedforward": EXPERTS, "widths": ONE_WIDTH},
         "pre": {"norm": "pre", "widths": ONE_WIDTH},
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
+        **{name: options | {"widths": ONE_WIDTH} for name, options in TRANSFORMERS.items()},
     },
 }
 WITHOUT_ATTENTION = {

@@ -39,13 +39,14 @@ def test_relative_scores_are_equation_4(most: int) -> None:
     for i in range(T):
         for j in range(S):
             row = distances.keys[clipped(j - (S - T + i), most) + most]
-            assert_close(got[:, :, i, j], (query[:, :, i] * row).sum(-1), rtol=0, atol=1e-12)
+            assert_close(got[:, :, i, j], (query[:, :, i] * row).sum(-1) / D**0.5, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("most", [1, 3, 20])
 def test_relative_values_are_equation_3(most: int) -> None:
     distances, weights = RelativeDistances(D, max_distance=most).double(), random(N, H, T, S).softmax(-1)
-    got = distances.context(weights)
+    context = random(N, H, T, D, seed=3)
+    got = distances.context(context, weights) - context
     for i in range(T):
         rows = [distances.values[clipped(j - (S - T + i), most) + most] for j in range(S)]
         wanted = sum(weights[:, :, i, j, None] * row for j, row in enumerate(rows))

@@ -6,14 +6,16 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
+from seqloom.decoders import TransformerDecoder
 from seqloom.encoders import TransformerEncoder
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.feedforward import PositionWise
 from seqloom.layers.positions import sinusoids
-from seqloom.layers.transformer import Residual
+from seqloom.layers.transformer import Norm, Normalization, Residual, last_norm
+from seqloom.structures import Sequences, Widths
 
 CPU = torch.device("cpu")
 
@@ -60,13 +62,36 @@ def test_a_tied_projection_of_another_size_is_refused() -> None:
     assert str(caught.value) == "tied embeddings of size 5 can't project features of size 6"
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_a_residual_is_its_formula(norm: str) -> None:
+def rms(x: Tensor, gain: Tensor) -> Tensor:
+    """https://arxiv.org/abs/1910.07467, equation 4."""
+    return x / x.square().mean(-1, keepdim=True).sqrt() * gain
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rms"])
+@pytest.mark.parametrize("norm", ["pre", "post", "sandwich"])
+def test_a_residual_is_its_formula(norm: Norm, normalization: Normalization) -> None:
     torch.manual_seed(0)
-    residual, part, x = Residual(6, dropout=0.0, norm=norm), nn.Linear(6, 6), torch.randn(2, 3, 6)  # type: ignore[arg-type]
-    nn.init.normal_(residual.norm.weight)
-    got = residual.leave(x, part(residual.enter(x)))
-    assert_close(got, x + part(residual.norm(x)) if norm == "pre" else residual.norm(x + part(x)))
+    residual = Residual(6, dropout=0.0, norm=norm, normalization=normalization)
+    part, x = nn.Linear(6, 6), torch.randn(2, 3, 6)
+    for parameter in residual.parameters():
+        nn.init.normal_(parameter)
+    first, second = residual.norm, residual.second_norm
+    wanted = {
+        "pre": lambda: x + part(first(x)),
+        "post": lambda: first(x + part(x)),
+        "sandwich": lambda: x + second(part(first(x))),
+    }
+    assert_close(residual.leave(x, part(residual.enter(x))), wanted[norm]())
+    if normalization == "rms":
+        assert_close(first(x), rms(x, first.weight), rtol=0, atol=1e-5)
+    else:
+        assert isinstance(first, nn.LayerNorm)
+
+
+@pytest.mark.parametrize("kind", ["layer", "rms"])
+def test_only_layers_that_end_in_a_norm_have_none_behind_them(kind: Normalization) -> None:
+    for norm in ("pre", "post", "sandwich"):
+        assert isinstance(last_norm(norm, kind, 4), nn.Identity) == (norm == "post")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -104,3 +129,74 @@ def test_feed_forward_is_its_formula() -> None:
     layer, x = PositionWise(4, inner_size=9), torch.randn(2, 3, 4)
     hidden = (x @ layer.inner.weight.T + layer.inner.bias).clamp(min=0)
     assert_close(layer(x, None)[0], hidden @ layer.outer.weight.T + layer.outer.bias)
+
+
+def test_gelu_is_its_formula() -> None:
+    torch.manual_seed(0)
+    layer, x = PositionWise(4, inner_size=9, activation="gelu").double(), torch.randn(2, 3, 4, dtype=torch.float64)
+    hidden = layer.inner(x)
+    hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
+    assert_close(layer(x, None)[0], layer.outer(hidden))
+
+
+def test_swiglu_is_its_formula() -> None:
+    torch.manual_seed(0)
+    layer, x = PositionWise(4, inner_size=9, activation="swiglu").double(), torch.randn(2, 3, 4, dtype=torch.float64)
+    W, V = layer.inner.weight.T.chunk(2, 1)
+    gates = (x @ W) / (1 + torch.exp(-x @ W))
+    assert_close(layer(x, None)[0], (gates * (x @ V)) @ layer.outer.weight.T)
+    assert [name for name, _ in layer.named_parameters()] == ["inner.weight", "outer.weight"]
+
+
+def test_a_dropout_that_a_part_would_never_see_is_refused() -> None:
+    with pytest.raises(ValueError) as caught:
+        TransformerEncoder(Embedding(9, 8), heads=2, feedforward=PositionWise, feedforward_dropout=0.1)
+    assert str(caught.value) == (
+        "feedforward_dropout is for a feedforward that is a number; give the part a dropout instead"
+    )
+
+
+def sentences() -> Sequences:
+    return Sequences(torch.tensor([[3, 4, 5], [6, 7, 2]]), torch.ones(2, 3, dtype=torch.bool))
+
+
+def test_layers_are_dropped_in_training_alone_and_at_their_rate() -> None:
+    encoder = TransformerEncoder(Embedding(9, 8), layers=4, heads=2, feedforward=8, dropout=0.0, layer_drop=0.25)
+    calls = [0]
+    for layer in encoder.layers:
+        layer.register_forward_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
+    torch.manual_seed(0)
+    for _ in range(200):
+        encoder(sentences())
+    assert 0.7 < calls[0] / 800 < 0.8
+    assert encoder.eval()(sentences(), weights=True).attention.shape[1] == 4
+
+
+def test_the_same_seed_drops_the_same_layers() -> None:
+    encoder = TransformerEncoder(Embedding(9, 8), layers=6, heads=2, feedforward=8, dropout=0.0, layer_drop=0.5)
+    seen = []
+    for seed in (1, 1, 2, 3, 4):
+        torch.manual_seed(seed)
+        seen.append(encoder(sentences()).keys)
+    assert torch.equal(seen[0], seen[1])
+    assert len({float(keys.detach().sum()) for keys in seen}) > 2
+
+
+def test_without_layer_drop_nothing_is_drawn() -> None:
+    encoder = TransformerEncoder(Embedding(9, 8), layers=2, heads=2, feedforward=8, dropout=0.0)
+    torch.manual_seed(1)
+    encoder(sentences())
+    drawn = torch.rand(())
+    torch.manual_seed(1)
+    assert drawn == torch.rand(())
+
+
+def test_a_model_without_any_layer_left_still_says_something() -> None:
+    torch.manual_seed(0)
+    decoder = TransformerDecoder(Embedding(9, 8), Widths(8, 8, 8), layers=2, heads=2, feedforward=8, layer_drop=0.999)
+    source = TransformerEncoder(Embedding(9, 8), layers=1, heads=2, feedforward=8, layer_drop=0.999)(
+        sentences(), weights=True
+    )
+    output, _ = decoder(torch.tensor([[0, 3], [0, 4]]), decoder.start(source), weights=True)
+    assert source.attention is None and output.attention is None
+    assert output.features.isfinite().all()

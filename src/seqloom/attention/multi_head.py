@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seqloom.attention.base import Attention, split_heads, weigh
 from seqloom.bounds import Positive, Rate
+from seqloom.layers.distances import NO_DISTANCES, Distances
 from seqloom.layers.dropout import Dropout
 from seqloom.registry import register
 from seqloom.structures import Attended, Encoded, Memory, Widths
@@ -24,22 +25,27 @@ class MultiHeadAttention(Attention):
         *,
         size: Positive | None = None,
         heads: Positive = 8,
+        key_value_heads: Positive | None = None,
         dropout: Rate = 0.0,
     ):
         """`size` (default: the query's width) is split among the heads; ValueError if it doesn't divide.
 
-        Keys and values are projected in one product, so they must be of one width: ValueError if they aren't.
+        With `key_value_heads`, groups of heads share keys and values (https://arxiv.org/abs/2305.13245, 2.2);
+        ValueError if groups aren't of one size.  Keys and values are projected in one product, so they must be of one
+        width: ValueError if they aren't.
         """
         super().__init__()
-        self.output_size, self.heads = size or query_size, heads
+        self.output_size, self.heads, self.key_value_heads = size or query_size, heads, key_value_heads or heads
         if heads < 1 or self.output_size % heads:
             raise ValueError(f"size must be a multiple of heads, got size {self.output_size} and {heads} heads")
+        if heads % self.key_value_heads:
+            raise ValueError(f"heads must be a multiple of key_value_heads, got {heads} and {key_value_heads}")
         if widths.keys != widths.values:
             raise ValueError(
                 f"multi-head attention needs keys and values of one width, got {widths.keys} and {widths.values}"
             )
         self.query = nn.Linear(query_size, self.output_size)
-        self.key_value = nn.Linear(widths.keys, 2 * self.output_size)
+        self.key_value = nn.Linear(widths.keys, 2 * self.key_value_heads * (self.output_size // heads))
         self.out = nn.Linear(self.output_size, self.output_size)
         self.dropout = Dropout(dropout)
         for linear, parts in ((self.query, 1), (self.key_value, 2), (self.out, 1)):
@@ -53,24 +59,33 @@ class MultiHeadAttention(Attention):
         return Memory(self.key_values(source.keys)[0], self.key_values(source.values)[1], source.mask)
 
     def key_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [N, H, S, D / H] of features [N, S, D]."""
+        """Keys and values [N, H, S, D / H] of features [N, S, D]; fewer heads where these are shared."""
         keys, values = self.key_value(x).chunk(2, -1)
-        return split_heads(keys, self.heads), split_heads(values, self.heads)
+        return split_heads(keys, self.key_value_heads), split_heads(values, self.key_value_heads)
 
-    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False, causal: bool = False) -> Attended:
-        """`causal`: the queries are the T newest positions of the memory, and each sees itself and what is older."""
-        q = split_heads(self.query(query), self.heads)  # [N, H, T, D / H]
+    def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]
-        if causal and q.size(2) > 1:
-            T, S = q.size(2), memory.keys.size(2)
-            mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
-        if weights or _written_out_is_faster(q):
-            shares = weigh((q * q.size(-1) ** -0.5) @ memory.keys.mT, mask)  # [N, H, T, S]
-            context = self.dropout(shares).to(memory.values.dtype) @ memory.values
+        return self._look(split_heads(self.query(query), self.heads), memory, mask, NO_DISTANCES, weights=weights)
+
+    def _look(self, q: Tensor, memory: Memory, mask: Tensor | None, distances: Distances, *, weights: bool) -> Attended:
+        """What queries [N, H, T, D / H] see where the mask, of a shape that broadcasts to [N, H, T, S], is True."""
+        keys, values = self._for_all_heads(memory.keys), self._for_all_heads(memory.values)
+        bias = distances.scores(q, keys.size(2))
+        if weights or distances.weighs_values or _written_out_is_faster(q):
+            scores = (q * q.size(-1) ** -0.5) @ keys.mT
+            shares = weigh(scores if bias is None else scores + bias, mask)  # [N, H, T, S]
+            kept = self.dropout(shares).to(values.dtype)
+            context = distances.context(kept @ values, kept)
         else:
+            if bias is not None:
+                mask = bias.to(q.dtype) if mask is None else bias.to(q.dtype).masked_fill(~mask, float("-inf"))
             shares, rate = None, self.dropout.rate if self.training else 0.0
-            context = F.scaled_dot_product_attention(q, memory.keys, memory.values, mask, rate)
+            context = F.scaled_dot_product_attention(q, keys, values, mask, rate)
         return Attended(self.out(context.transpose(1, 2).flatten(-2)), memory, shares if weights else None)
+
+    def _for_all_heads(self, x: Tensor) -> Tensor:
+        """Keys or values with those that heads share repeated for each of them, [N, H, S, D / H]."""
+        return x if self.key_value_heads == self.heads else x.repeat_interleave(self.heads // self.key_value_heads, 1)
 
 
 def _written_out_is_faster(query: Tensor) -> bool:

@@ -5,27 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from seqloom.attention.multi_head import MultiHeadAttention
+from seqloom.attention.self_attention import SelfAttention
 from seqloom.bounds import Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.feedforward import FeedForward
-from seqloom.layers.positions import sinusoids
-from seqloom.layers.transformer import Norm, TransformerDecoderLayer
+from seqloom.layers.feedforward import FeedForward, feedforward_of
+from seqloom.layers.history import History
+from seqloom.layers.positions import PositionEncoding, SinusoidalPositions
+from seqloom.layers.transformer import Norm, Normalization, Residual, TransformerDecoderLayer, dropped, last_norm
 from seqloom.registry import register
 from seqloom.structures import Encoded, Memory, Output, State, Widths
 
 
 @dataclass(frozen=True)
 class TransformerState(State):
-    """What self-attention has seen, and what attention will look at."""
+    """What each layer remembers of the target, and what its attention will look at."""
 
     position: int
-    past: tuple[Memory, ...]  # one a layer
+    past: tuple[Any, ...]  # one a layer, whatever its history keeps
     memory: tuple[Memory, ...]  # one a layer
 
 
@@ -40,51 +45,58 @@ class TransformerDecoder(Decoder):
         *,
         layers: Positive = 6,
         heads: Positive = 8,
+        key_value_heads: Positive | None = None,
         feedforward: Positive | Callable[..., FeedForward] = 2048,
+        positions: Callable[..., PositionEncoding] = SinusoidalPositions,
         dropout: Rate = 0.1,
         attention_dropout: Rate = 0.0,
         feedforward_dropout: Rate = 0.0,
+        layer_drop: Rate = 0.0,
         norm: Norm = "pre",
+        normalization: Normalization = "layer",
     ):
-        """The embedding's size is the width of every layer.  "pre" norm ends in one more norm, "post" is the paper's.
+        """The embedding's size is the width of every layer.  "post" norm is the paper's; others end in one more norm.
 
         `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
         weights, and `feedforward_dropout` inside the feed-forward network where `feedforward` is a number, its width.
+        With `layer_drop` training leaves out each layer with this probability (https://arxiv.org/abs/1909.11556); it
+        then remembers nothing of these positions.
         """
         super().__init__()
         size = embedding.size
-        self.embedding, self.dropout, self.heads = embedding, Dropout(dropout), heads
+        self.embedding, self.dropout, self.layer_drop = embedding, Dropout(dropout), layer_drop
+        self.positions = positions(size=size, heads=heads)
+        look: dict[str, Any] = {"heads": heads, "key_value_heads": key_value_heads, "dropout": attention_dropout}
         self.layers = nn.ModuleList(
             TransformerDecoderLayer(
-                size,
-                heads,
-                feedforward,
-                widths=widths,
-                dropout=dropout,
-                attention_dropout=attention_dropout,
-                feedforward_dropout=feedforward_dropout,
-                norm=norm,
+                self._history(size, **look),
+                MultiHeadAttention(size, widths, **look),
+                feedforward_of(feedforward, size, dropout=feedforward_dropout),
+                partial(Residual, size, dropout=dropout, norm=norm, normalization=normalization),
             )
             for _ in range(layers)
         )
-        self.norm = nn.LayerNorm(size) if norm == "pre" else nn.Identity()
+        self.norm = last_norm(norm, normalization, size)
         self.readout = embedding.projection(size)
 
+    def _history(self, size: int, **options: Any) -> History:
+        """How the positions of one layer know of those before them; `options` are those of an attention."""
+        return SelfAttention(size, distances=self.positions.distances(), **options)
+
     def start(self, source: Encoded) -> TransformerState:
-        nothing = source.keys.new_zeros(len(source.keys), self.heads, 0, self.embedding.size // self.heads)
-        past = tuple(Memory(nothing, nothing) for _ in self.layers)
+        past = tuple(layer.self_attention.start(source.keys) for layer in self.layers)  # type: ignore
         return TransformerState(0, past, tuple(layer.attention.memory(source) for layer in self.layers))  # type: ignore
 
     def forward(self, tokens: Tensor, state: State, *, weights: bool = False) -> tuple[Output, TransformerState]:
         assert isinstance(state, TransformerState)
-        size, after = self.embedding.size, state.position + tokens.size(1)
-        places = sinusoids(state.position, tokens.size(1), size, tokens.device)
-        x = self.dropout(self.embedding(tokens) * math.sqrt(size) + places)
-        pasts, shares, penalty = [], [], torch.zeros((), device=x.device)
-        for layer, past, memory in zip(self.layers, state.past, state.memory, strict=True):
-            x, past, share, more = layer(x, past, memory, weights=weights)
-            pasts.append(past)
+        x = self.positions.add(self.embedding(tokens) * math.sqrt(self.embedding.size), state.position)
+        x, pasts, shares, penalty = self.dropout(x), [*state.past], [], torch.zeros((), device=x.device)
+        for depth, layer in enumerate(self.layers):
+            if self.training and dropped(self.layer_drop):
+                continue
+            x, pasts[depth], share, more = layer(x, pasts[depth], state.memory[depth], weights=weights)
             shares.append(share)
             penalty = penalty + more
-        attention = torch.stack(shares, 1) if weights else None  # [N, L, H, T, S]
-        return Output(self.norm(x), attention, penalty), TransformerState(after, tuple(pasts), state.memory)
+        attention = torch.stack(shares, 1) if weights and shares else None  # [N, L, H, T, S]
+        after = TransformerState(state.position + tokens.size(1), tuple(pasts), state.memory)
+        return Output(self.norm(x), attention, penalty), after

@@ -12,19 +12,22 @@ from torch import Tensor, nn
 class Distances(nn.Module):
     """What self-attention does about distances.  Queries are the T last of the S positions that there are keys of."""
 
-    weighs_values: ClassVar[bool] = False  # whether `context` adds anything
+    weighs_values: ClassVar[bool] = False  # whether `context` changes anything
 
     def place(self, x: Tensor, start: int) -> Tensor:
         """Queries or keys [N, H, T, D] that stand at start, start + 1, ..., with what tells where."""
         return x
 
     def scores(self, query: Tensor, S: int) -> Tensor | None:
-        """What is added to the scores of scaled queries [N, H, T, D]: [N, H, T, S], or what broadcasts to it."""
+        """What is added to the scores of queries [N, H, T, D]: [N, H, T, S], or a shape that broadcasts to it."""
         return None
 
-    def context(self, weights: Tensor) -> Tensor | None:
-        """What is added to the context of weights [N, H, T, S]: [N, H, T, D]."""
-        return None
+    def context(self, context: Tensor, weights: Tensor) -> Tensor:
+        """The context [N, H, T, D] that weights [N, H, T, S] made of values, with what they make of distances."""
+        return context
+
+
+NO_DISTANCES = Distances()
 
 
 class RelativeDistances(Distances):
@@ -45,13 +48,14 @@ class RelativeDistances(Distances):
             nn.init.xavier_uniform_(table)
 
     def scores(self, query: Tensor, S: int) -> Tensor:
-        of_distances = query @ self.keys.to(query.dtype).T  # [N, H, T, 2 max_distance + 1]
-        return of_distances.gather(3, self._rows(query.size(2), S, query.device).expand(*query.shape[:3], S))
+        scaled = query * query.size(-1) ** -0.5
+        of_distances = scaled @ self.keys.to(query.dtype).T  # [N, H, T, 2 max_distance + 1]
+        return of_distances.gather(3, self._rows(query.size(2), S, query.device).expand(*query.shape[:3], S))  # type: ignore[no-any-return]
 
-    def context(self, weights: Tensor) -> Tensor:
+    def context(self, context: Tensor, weights: Tensor) -> Tensor:
         rows = self._rows(weights.size(2), weights.size(3), weights.device).expand_as(weights)
         shares = weights.new_zeros(*weights.shape[:3], len(self.values)).scatter_add(3, rows, weights)
-        return shares @ self.values.to(weights.dtype)
+        return context + shares @ self.values.to(weights.dtype)
 
     def _rows(self, T: int, S: int, device: torch.device) -> Tensor:
         """Which row of a table belongs to each query and key, [T, S]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,20 +27,45 @@ class FeedForward(nn.Module, ABC):
         """
 
 
+Activation = Literal["relu", "gelu", "swiglu"]
+
+
 @register()
 class PositionWise(FeedForward):
-    """max(0, x W1 + b1) W2 + b2; https://arxiv.org/abs/1706.03762, equation 2."""
+    """act(x W1 + b1) W2 + b2; https://arxiv.org/abs/1706.03762, equation 2.
 
-    def __init__(self, size: int, *, inner_size: Positive = 2048, dropout: Rate = 0.0):
+    "swiglu" is (swish(x W) * x V) W2 without biases (https://arxiv.org/abs/2002.05202, equation 6): a network with half
+    as many matrix weights again, unless its inner size is two thirds.
+    """
+
+    def __init__(self, size: int, *, inner_size: Positive = 2048, activation: Activation = "relu", dropout: Rate = 0.0):
         """`dropout` acts inside."""
         super().__init__()
-        self.inner, self.outer = nn.Linear(size, inner_size), nn.Linear(inner_size, size)
-        self.dropout = Dropout(dropout)
+        gated = activation == "swiglu"
+        self.inner = nn.Linear(size, 2 * inner_size if gated else inner_size, bias=not gated)
+        self.outer = nn.Linear(inner_size, size, bias=not gated)
+        self.activate, self.dropout = ACTIVATIONS[activation], Dropout(dropout)
 
     def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor | float]:
-        return self.outer(self.dropout(F.relu(self.inner(x)))), 0.0
+        return self.outer(self.dropout(self.activate(self.inner(x)))), 0.0
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """The second half of the features [..., 2D] through gates that the first half opens, [..., D]."""
+    gates, values = x.chunk(2, -1)
+    return F.silu(gates) * values
+
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "swiglu": swiglu}
 
 
 def feedforward_of(wanted: int | Callable[..., FeedForward], size: int, *, dropout: float) -> FeedForward:
-    """The network asked for, which may be no more than an inner size."""
-    return PositionWise(size, inner_size=wanted, dropout=dropout) if isinstance(wanted, int) else wanted(size=size)
+    """The network asked for, which may be no more than an inner size.
+
+    ValueError for a dropout that would do nothing, since a part has its own.
+    """
+    if isinstance(wanted, int):
+        return PositionWise(size, inner_size=wanted, dropout=dropout)
+    if dropout:
+        raise ValueError("feedforward_dropout is for a feedforward that is a number; give the part a dropout instead")
+    return wanted(size=size)

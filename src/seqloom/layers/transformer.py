@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from seqloom.attention.multi_head import MultiHeadAttention
+from seqloom.attention.self_attention import SelfAttention
 from seqloom.layers.dropout import Dropout
-from seqloom.layers.feedforward import FeedForward, feedforward_of
-from seqloom.structures import Memory, Widths
+from seqloom.layers.feedforward import FeedForward
+from seqloom.layers.history import History
+from seqloom.structures import Memory
 
-Norm = Literal["pre", "post"]
+Norm = Literal["pre", "post", "sandwich"]
+Normalization = Literal["layer", "rms"]
+
+
+def norm_of(kind: Normalization, size: int) -> nn.Module:
+    """Layer normalization, or RMSNorm, which leaves the mean as it is; https://arxiv.org/abs/1910.07467, equation 4."""
+    return nn.LayerNorm(size) if kind == "layer" else nn.RMSNorm(size, eps=1e-6)
+
+
+def last_norm(norm: Norm, kind: Normalization, size: int) -> nn.Module:
+    """What stands behind the last layer: a norm, unless each layer ends in one."""
+    return nn.Identity() if norm == "post" else norm_of(kind, size)
 
 
 class Residual(nn.Module):
-    """A way round a part: x + part(norm(x)) for "pre" (https://arxiv.org/abs/2002.04745), norm(x + part(x)) for "post".
+    """A way round a part, which is applied by the caller, between `enter` and `leave`.
 
-    The part is applied by the caller, between `enter` and `leave`.
+    "post": norm(x + part(x)); "pre": x + part(norm(x)), https://arxiv.org/abs/2002.04745; "sandwich":
+    x + norm'(part(norm(x))), https://arxiv.org/abs/2105.13290, 2.4.
     """
 
-    def __init__(self, size: int, *, dropout: float, norm: Norm):
+    def __init__(self, size: int, *, dropout: float, norm: Norm, normalization: Normalization = "layer"):
         super().__init__()
-        self.norm, self.dropout, self.pre = nn.LayerNorm(size), Dropout(dropout), norm == "pre"
+        self.norm, self.dropout = norm_of(normalization, size), Dropout(dropout)
+        self.second_norm = norm_of(normalization, size) if norm == "sandwich" else nn.Identity()
+        self.norm_first = norm != "post"
 
     def enter(self, x: Tensor) -> Tensor:
         """What the part is given."""
-        return self.norm(x) if self.pre else x
+        return self.norm(x) if self.norm_first else x
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
         """`x` and what the part made of it, together."""
-        x = x + self.dropout(y)
-        return x if self.pre else self.norm(x)
+        x = x + self.second_norm(self.dropout(y))
+        return x if self.norm_first else self.norm(x)
 
 
 class TransformerEncoderLayer(nn.Module):
     """Every position looks at all others, then thinks by itself."""
 
-    def __init__(
-        self,
-        size: int,
-        heads: int,
-        feedforward: int | Callable[..., FeedForward],
-        *,
-        dropout: float,
-        attention_dropout: float,
-        feedforward_dropout: float,
-        norm: Norm,
-    ):
+    def __init__(self, attention: SelfAttention, feedforward: FeedForward, around: Callable[[], Residual]):
+        """`around` makes the way round one part."""
         super().__init__()
-        self.attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
-        self.feedforward = feedforward_of(feedforward, size, dropout=feedforward_dropout)
-        self.around_attention = Residual(size, dropout=dropout, norm=norm)
-        self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
+        self.attention, self.feedforward = attention, feedforward
+        self.around_attention, self.around_feedforward = around(), around()
 
     def forward(self, x: Tensor, mask: Tensor, *, weights: bool) -> tuple[Tensor, Tensor | None, Tensor | float]:
         """Features [B, S, D] and mask [B, S] -> features, on request the weights [B, H, S, S], and a penalty."""
@@ -69,32 +75,28 @@ class TransformerDecoderLayer(nn.Module):
 
     def __init__(
         self,
-        size: int,
-        heads: int,
-        feedforward: int | Callable[..., FeedForward],
-        *,
-        widths: Widths,
-        dropout: float,
-        attention_dropout: float,
-        feedforward_dropout: float,
-        norm: Norm,
+        self_attention: History,
+        attention: MultiHeadAttention,
+        feedforward: FeedForward,
+        around: Callable[[], Residual],
     ):
+        """`self_attention` is one, or what stands in for it; `around` makes the way round one part."""
         super().__init__()
-        self.self_attention = MultiHeadAttention(size, Widths(size, size, size), heads=heads, dropout=attention_dropout)
-        self.attention = MultiHeadAttention(size, widths, heads=heads, dropout=attention_dropout)
-        self.feedforward = feedforward_of(feedforward, size, dropout=feedforward_dropout)
-        self.around_self_attention = Residual(size, dropout=dropout, norm=norm)
-        self.around_attention = Residual(size, dropout=dropout, norm=norm)
-        self.around_feedforward = Residual(size, dropout=dropout, norm=norm)
+        self.self_attention, self.attention, self.feedforward = self_attention, attention, feedforward
+        self.around_self_attention, self.around_attention, self.around_feedforward = around(), around(), around()
 
     def forward(
-        self, x: Tensor, past: Memory, memory: Memory, *, weights: bool
-    ) -> tuple[Tensor, Memory, Tensor | None, Tensor | float]:
+        self, x: Tensor, past: Any, memory: Memory, *, weights: bool
+    ) -> tuple[Tensor, Any, Tensor | None, Tensor | float]:
         """Features [N, T, D] -> features, the past with these positions behind it, weights [N, H, T, S], a penalty."""
-        y = self.around_self_attention.enter(x)
-        past = past.extend(*self.self_attention.key_values(y))
-        x = self.around_self_attention.leave(x, self.self_attention(y, past, causal=True).context)
+        y, past = self.self_attention.step(self.around_self_attention.enter(x), past)
+        x = self.around_self_attention.leave(x, y)
         seen = self.attention(self.around_attention.enter(x), memory, weights=weights)
         x = self.around_attention.leave(x, seen.context)
         y, penalty = self.feedforward(self.around_feedforward.enter(x), None)
         return self.around_feedforward.leave(x, y), past, seen.weights, penalty
+
+
+def dropped(rate: float) -> bool:
+    """Whether a layer is to be left out this time; https://arxiv.org/abs/1909.11556, 3.1."""
+    return rate > 0 and torch.rand(()).item() < rate
