@@ -206,6 +206,10 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "post": {"norm": "post", "tied": True, "widths": ONE_WIDTH},
         **{name: options | {"widths": ONE_WIDTH} for name, options in TRANSFORMERS.items()},
     },
+    "SSRUDecoder": {
+        "pre": {"widths": ONE_WIDTH},
+        "post-learned": {"norm": "post", "positions": LearnedPositions, "widths": ONE_WIDTH},
+    },
 }
 WITHOUT_ATTENTION = {
     "RNNEncoder",
