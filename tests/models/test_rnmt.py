@@ -46,8 +46,8 @@ def test_the_encoder_is_its_layers_one_by_one() -> None:
     for row, length in enumerate((5, 2)):
         x = encoder.embedding(ids[row, :length])
         for depth, layer in enumerate(encoder.layers):
-            there = stepwise(layer.forwards.cells[0], x)
-            back = stepwise(layer.backwards.cells[0], x.flip(0)).flip(0)
+            there = stepwise(layer.forwards, x)
+            back = stepwise(layer.backwards, x.flip(0)).flip(0)
             both = torch.cat([there, back], 1)
             x = both if depth < 2 else x + both
         assert_close(encoded.keys[row, :length], x @ encoder.projection.weight.T + encoder.projection.bias)

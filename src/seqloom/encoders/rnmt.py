@@ -11,7 +11,7 @@ from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.recurrent import Cell, LayerNormLSTMCell, RecurrentStack, at, reverse
+from seqloom.layers.recurrent import Cell, LayerNormLSTMCell, at, reverse
 from seqloom.registry import register
 from seqloom.structures import Encoded, Sequences, Widths
 
@@ -65,12 +65,19 @@ class BothWays(nn.Module):
 
     def __init__(self, input_size: int, *, cell: Callable[..., Cell], size: int, uniform: float | None):
         super().__init__()
-        made = [RecurrentStack(input_size, cell=cell, size=size, uniform=uniform) for _ in range(2)]
-        self.forwards, self.backwards = made
+        self.forwards, self.backwards = (cell(input_size=input_size, size=size) for _ in range(2))
+        if uniform is not None:
+            for one in (self.forwards, self.backwards):
+                for linear in (one.input, one.recurrent):
+                    nn.init.uniform_(linear.weight, -uniform, uniform)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """[B, S, D] -> outputs of both side by side [B, S, 2 size], and what each said last [B, 2 size]."""
-        there, _ = self.forwards(x, self.forwards.zeros(x))
-        turned, _ = self.backwards(reverse(x, lengths), self.backwards.zeros(x))
+        there, turned = _read(self.forwards, x), _read(self.backwards, reverse(x, lengths))
         lasts = at(((there, turned),), lengths - 1)[0]
         return torch.cat([there, reverse(turned, lengths)], -1), torch.cat(lasts, -1)
+
+
+def _read(cell: Cell, x: Tensor) -> Tensor:
+    """The outputs [B, S, size] of a cell that starts from nothing."""
+    return cell.along(cell.project(x), (x.new_zeros(len(x), cell.size),) * cell.values)[0]
