@@ -125,6 +125,8 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "rnn-2-output-dropout": {"cell": RNNCell, "output_dropout": 0.1},
         "gru-3-dense-mean": {"meet": "top", "residual": "mean", "dense": True, "layers": 3},
         "gru-3-concat": {"meet": "top", "residual": "concat", "layers": 3},
+        "lstm-3-experts": {"cell": LSTMCell, "layers": 3, "between": EXPERTS, "between_after": 2},
+        "gru-2-experts-meeting-at-the-top": {"meet": "top", "between": EXPERTS},
     },
     "RNMTEncoder": {"3": {"layers": 3}, "gru-1": {"layers": 1, "cell": GRUCell, "uniform": 0.1}},
     "RNMTDecoder": {
@@ -149,6 +151,8 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "rnn-2-mean": {"cell": RNNCell, "residual": "mean", "attention": None},
         "gru-2-of-keys": {"bridge": partial(DenseBridge, of="keys", activation="tanh"), "attention": None},
         "gru-2-pass": {"bridge": PassThroughBridge, "widths": replace(WIDTHS, summary=2 * QUERY), "attention": None},
+        "lstm-2-experts": {"cell": LSTMCell, "residual": "add", "between": EXPERTS, "attention": ADDITIVE},
+        "gru-3-experts": {"layers": 3, "between": EXPERTS, "between_after": 2, "attention": None},
     },
     "PoolingEncoder": {
         "average": {"pool_size": 3, "max_positions": 4},

@@ -12,6 +12,8 @@ from torch.testing import assert_close
 
 from seqloom.encoders import RNNEncoder
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.experts import MixtureOfExperts, NoisyTopKGate
+from seqloom.layers.feedforward import PositionWise
 from seqloom.layers.recurrent import (
     Cell,
     GRUCell,
@@ -157,7 +159,7 @@ def test_in_bfloat16_a_sequence_stays_near(cell: Any) -> None:
 def test_a_stack_is_its_cells_one_by_one(cell: Any, residual: Any, dense: bool) -> None:
     stack = randomized(RecurrentStack(IN, cell=cell, size=SIZE, layers=3, residual=residual, dense=dense))
     x, start = random(6, 5, IN), stack.unflatten(random(6, stack.state_size, seed=5))
-    outputs, states = stack(x, start)
+    outputs, states, _ = stack(x, start)
     entered: list[Any] = [stack.transform(x)]
     for depth, layer in enumerate(stack.cells):
         values = layer.along(layer.project(entered[-1]), start[depth])  # type: ignore[operator, union-attr]
@@ -176,9 +178,9 @@ def test_a_stack_is_its_cells_one_by_one(cell: Any, residual: Any, dense: bool) 
 def test_step_by_step_is_all_at_once(residual: Any) -> None:
     stack = randomized(RecurrentStack(IN, cell=LSTMCell, size=SIZE, layers=2, residual=residual))
     x, state = random(6, 5, IN), stack.unflatten(random(6, stack.state_size, seed=5))
-    outputs, states = stack(x, state)
+    outputs, states, _ = stack(x, state)
     for place in range(5):
-        output, state = stack.step(x[:, place], state)
+        output, state, _ = stack.step(x[:, place], state)
         assert_close(output, outputs[:, place])
         assert_close(state, at(states, torch.full((6,), place)))
 
@@ -194,13 +196,51 @@ def test_dropout_acts_before_and_behind_each_layer() -> None:
     x = torch.ones(2000, 1, IN)
     for options, share in (({"dropout": 0.25}, 0.25), ({"output_dropout": 0.5}, 0.5)):
         stack = RecurrentStack(IN, cell=RNNCell, size=SIZE, **options).train()
-        outputs, states = stack(x, stack.zeros(x))
+        outputs, states, _ = stack(x, stack.zeros(x))
         if "output_dropout" in options:
             assert abs((outputs == 0).float().mean() - share) < 0.02
             assert (states[0][0] != 0).all(), "the state keeps what the output lost"
         else:
             kinds = len({tuple(row) for row in outputs[:, 0].detach().tolist()})
             assert kinds == 2**IN, "each input is there or not"
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_network_between_layers_has_a_way_round_it(after: int) -> None:
+    network = partial(PositionWise, inner_size=5)
+    stack = randomized(RecurrentStack(IN, cell=LSTMCell, size=SIZE, layers=3, between=network, between_after=after))
+    x, start = random(6, 5, IN), stack.zeros(random(6, 5))
+    wanted = x
+    for depth, layer in enumerate(stack.cells, 1):
+        wanted, *_ = layer.along(layer.project(wanted), start[depth - 1])  # type: ignore[operator, union-attr]
+        if depth == after:
+            wanted = wanted + stack.between.network(wanted, None)[0]
+    assert_close(stack(x, start)[0], wanted)
+
+
+def test_a_network_between_layers_needs_one_above_it() -> None:
+    with pytest.raises(ValueError, match="between_after: 2 needs a layer above it, but there are 2 in all"):
+        RecurrentStack(IN, cell=LSTMCell, size=SIZE, layers=2, between=PositionWise, between_after=2)
+    with pytest.raises(ValueError, match="between_after: 3 needs a layer above it, but there are 2 in all"):
+        RNNEncoder(Embedding(7, IN), size=SIZE, layers=2, between=PositionWise, between_after=3)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("meet", ["every_layer", "top"])
+def test_the_encoders_penalty_is_what_its_gates_ask_for(meet: Any, bidirectional: bool) -> None:
+    between = partial(MixtureOfExperts, experts=4, k=2, inner_size=6)
+    encoder = RNNEncoder(
+        Embedding(7, IN), size=SIZE, layers=2, meet=meet, bidirectional=bidirectional, between=between
+    ).train()
+    penalties: list[Any] = []
+    gates = [part for part in encoder.modules() if isinstance(part, NoisyTopKGate)]
+    for gate in gates:
+        gate.register_forward_hook(lambda gate, args, routing: penalties.append((len(args[0]), routing.penalty)))
+    penalty = encoder(SENTENCES).penalty
+    assert len(gates) == (2 if meet == "top" and bidirectional else 1)
+    assert [rows for rows, _ in penalties] == [10] * len(gates), "the padding is left out"
+    assert_close(penalty, sum(value for _, value in penalties))
+    assert penalty.requires_grad
 
 
 def test_uniform_matrices_start_within_their_bounds() -> None:

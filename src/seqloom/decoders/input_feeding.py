@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.decoders.base import Decoder, told
 from seqloom.layers.bridges import Bridge, DenseBridge
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.feedforward import FeedForward
 from seqloom.layers.recurrent import Cell, GRUCell, RecurrentStack, Residual, States, stack_widths
 from seqloom.registry import register
 from seqloom.structures import Attended, Encoded, Memory, Output, State, Widths
@@ -53,10 +54,13 @@ class InputFeedingDecoder(Decoder):
         dropout: Rate = 0.0,
         output_dropout: Rate = 0.0,
         uniform: NotNegative | None = None,
+        between: Callable[..., FeedForward] | None = None,
+        between_after: Positive = 1,
     ):
         """`dropout` acts on what enters each layer, `output_dropout` on what leaves it.
 
-        `residual`, `dense` and `uniform` are those of `RecurrentStack`.
+        `residual`, `dense`, `uniform`, `between` and `between_after` are those of `RecurrentStack`.  Where attention is
+        asked at each step, the network `between` sees the tokens of one step at a time.
         """
         super().__init__()
         self.embedding, self.feeds_context = embedding, feed == "context"
@@ -77,6 +81,8 @@ class InputFeedingDecoder(Decoder):
             residual=residual,
             dense=dense,
             uniform=uniform,
+            between=between,
+            between_after=between_after,
         )
         self.bridge = bridge(widths=widths, state_size=self.stack.state_size)
         self.mixture = nn.Linear(query_size + self.attention.output_size, size) if self.attention else None
@@ -92,8 +98,8 @@ class InputFeedingDecoder(Decoder):
         assert isinstance(state, InputFeedingState)
         embedded = self.embedding(tokens)  # [N, T, D]
         if self.attention is None:
-            x, layers = self.stack(embedded, state.layers)
-            return Output(x), InputFeedingState(_last(layers), None, None)
+            x, layers, penalty = self.stack(embedded, state.layers)
+            return Output(x, penalty=penalty), InputFeedingState(_last(layers), None, None)
         outputs, fed, seen = [], [], []
         for inputs in embedded.unbind(1):
             output, state, looked = self._step(inputs, state, weights=weights)
@@ -112,8 +118,10 @@ class InputFeedingDecoder(Decoder):
     ) -> tuple[Tensor, InputFeedingState, Attended]:
         """One embedded token [N, D] -> the output [N, D], the state after it, and what was seen."""
         assert self.attention is not None and state.fed is not None
-        output, layers = self.stack.step(torch.cat([inputs, state.fed.to(inputs.dtype)], -1), state.layers)
+        both = torch.cat([inputs, state.fed.to(inputs.dtype)], -1)
+        output, layers, penalty = self.stack.step(both, state.layers)
         seen = self.attention(output[:, None], state.memory, weights=weights)
+        seen = replace(seen, penalty=seen.penalty + penalty)
         context = seen.context[:, 0]
         fed = context if self.feeds_context else self._features(output, context)
         return output, InputFeedingState(layers, fed, seen.memory), seen

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqloom.bounds import Rate
 from seqloom.layers import unrolled
 from seqloom.layers.dropout import Dropout
+from seqloom.layers.feedforward import FeedForward
 from seqloom.registry import register
 
 CellState = tuple[Tensor, ...]  # each [N, D]; the first is the cell's output
@@ -168,6 +169,22 @@ class LayerNormLSTMCell(Cell):
         return unrolled.layer_norm_lstm(projected, state[0], state[1], *weights)
 
 
+class Between(nn.Module):
+    """A network between two recurrent layers, and a way round it; https://arxiv.org/abs/1701.06538, appendix E."""
+
+    def __init__(self, network: Callable[..., FeedForward], size: int, *, after: int, layers: int):
+        """It stands behind layer `after` of `layers`.  Raises ValueError if none is above it."""
+        super().__init__()
+        if after >= layers:
+            raise ValueError(f"between_after: {after} needs a layer above it, but there are {layers} in all")
+        self.network = network(size=size)
+
+    def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        """Features [..., D] -> features [..., D], and an addition to the loss."""
+        y, penalty = self.network(x, real)
+        return x + y, penalty
+
+
 class RecurrentStack(nn.Module):
     """Cells one above the other, with ways round them (https://arxiv.org/abs/1609.08144, 3.1) if asked."""
 
@@ -183,12 +200,15 @@ class RecurrentStack(nn.Module):
         residual: Residual = "none",
         dense: bool = False,
         uniform: float | None = None,
+        between: Callable[..., FeedForward] | None = None,
+        between_after: int = 1,
     ):
         """`dropout` acts on what enters each layer, `output_dropout` on what leaves it.
 
         `residual` joins to a layer's output what entered it, or, if `dense`, what entered each layer so far: their sum
         or mean is added, or they stand side by side.  One layer alone has no way round it.  `uniform`: matrices start
-        in U(-uniform, uniform).
+        in U(-uniform, uniform).  What leaves layer `between_after` goes through the network `between`, and round it.
+        Raises ValueError if no layer is above that one.
         """
         super().__init__()
         self.residual, self.dense = residual if layers > 1 else "none", dense
@@ -199,18 +219,24 @@ class RecurrentStack(nn.Module):
         self.output_size, self.values = widths[-1], cells[0].values
         self.state_size = layers * self.values * size
         self.dropout, self.output_dropout = Dropout(dropout), Dropout(output_dropout)
+        place = min(between_after, layers)  # one that can't be is reported by `Between`
+        self.between = Between(between, widths[place], after=between_after, layers=layers) if between else None
+        self.between_after = between_after
         if uniform is not None:
             for one in cells:
                 for linear in (one.input, one.recurrent):
                     nn.init.uniform_(linear.weight, -uniform, uniform)
 
-    def forward(self, x: Tensor, states: States) -> tuple[Tensor, States]:
-        """Inputs [N, T, D] and the states before -> outputs [N, T, D] and the states after each, each [N, T, size]."""
-        return self._through(x, states, lambda cell, x, state: cell.along(cell.project(x), state))
+    def forward(self, x: Tensor, states: States, real: Tensor | None = None) -> tuple[Tensor, States, Tensor | float]:
+        """Inputs [N, T, D] and the states before -> outputs [N, T, D], the states after each [N, T, size], a penalty.
 
-    def step(self, x: Tensor, states: States) -> tuple[Tensor, States]:
-        """One input [N, D] and the states before it -> output [N, D] and the states after it."""
-        return self._through(x, states, lambda cell, x, state: cell(cell.project(x), state))
+        `real` [N, T] is True at real positions, None where all are.
+        """
+        return self._through(x, states, real, lambda cell, x, state: cell.along(cell.project(x), state))
+
+    def step(self, x: Tensor, states: States) -> tuple[Tensor, States, Tensor | float]:
+        """One input [N, D] and the states before it -> output [N, D], the states after it, and a penalty."""
+        return self._through(x, states, None, lambda cell, x, state: cell(cell.project(x), state))
 
     def zeros(self, like: Tensor) -> States:
         """States of zeros for each row of `like` [N, ...]."""
@@ -222,15 +248,17 @@ class RecurrentStack(nn.Module):
         return tuple(tuple(layer.chunk(self.values, -1)) for layer in layers)
 
     def _through(
-        self, x: Tensor, states: States, run: Callable[[Cell, Tensor, CellState], CellState]
-    ) -> tuple[Tensor, States]:
-        x = self.transform(x)
+        self, x: Tensor, states: States, real: Tensor | None, run: Callable[[Cell, Tensor, CellState], CellState]
+    ) -> tuple[Tensor, States, Tensor | float]:
+        x, penalty = self.transform(x), 0.0
         entered, after = [], []
         for cell, state in zip(self.cells, states, strict=True):
             entered.append(x)
             after.append(run(cell, self.dropout(x), state))  # type: ignore[arg-type]
             x = self._join(self.output_dropout(after[-1][0]), entered if self.dense else entered[-1:])
-        return x, tuple(after)
+            if self.between is not None and len(after) == self.between_after:
+                x, penalty = self.between(x, real)
+        return x, tuple(after), penalty
 
     def _join(self, output: Tensor, entered: list[Tensor]) -> Tensor:
         if self.residual == "none":
