@@ -9,7 +9,8 @@ RUN/metrics.jsonl    what was measured on the way
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from seqloom.config.root import Config, read_config
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import MetricsFile
+from seqloom.models import Ensemble, Model
 from seqloom.tasks.translation import build_model
-from seqloom.tokenizers import Tokenizers
+from seqloom.tokenizers import Tokenizers, fingerprint
 from seqloom.train import Listener, Progress, Trainer, load_model
 from seqloom.translate import Translator
 
@@ -52,22 +54,63 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) ->
         return trainer.fit()
 
 
-def load(directory: str | Path, *, checkpoint: str | int = "best", device: str = "auto") -> Translator:
+def load(
+    directory: str | Path,
+    *,
+    checkpoint: str | int = "best",
+    ensemble: Sequence[str | Path] = (),
+    device: str = "auto",
+) -> Translator:
     """The trained model in a run directory, ready to translate.
 
     `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
-    the newest whole one is used.  Raises CheckpointError where there is none.
+    the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
+    together, searching as this run does.  Raises CheckpointError where there is no checkpoint, and UsageError if the
+    runs of an ensemble have different tokenizers.
     """
-    directory, found = Path(directory), find_device(device)
+    found = find_device(device)
+    first, *others = [_Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
+    for other in others:
+        _check_same_symbols(first, other)
+    model = Ensemble([first.model, *(other.model for other in others)]) if others else first.model
+    return Translator(model.eval(), first.tokenizers, first.config.search, device=found)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What there is in a run directory for those who use it."""
+
+    directory: Path
+    config: Config
+    tokenizers: Tokenizers
+    model: Model
+
+    @classmethod
+    def read(cls, directory: Path, checkpoint: str | int) -> _Trained:
+        check_is_run(directory)
+        config = read_config(directory / "config.yml")
+        tokenizers = Tokenizers.load(directory / "tokenizers")
+        weights = Checkpoints(directory / "checkpoints").choose(checkpoint).model
+        model = build_model(config.model, tokenizers)
+        load_model(model, weights)
+        return cls(directory, config, tokenizers, model)
+
+
+def check_is_run(directory: Path) -> None:
+    """Raises CheckpointError unless there is a run in this directory."""
     if not (directory / "config.yml").exists():
         missing = "there is no such directory" if not directory.exists() else "it has no config.yml"
         raise CheckpointError(f"{directory} is not a run directory: {missing}")
-    config = read_config(directory / "config.yml")
-    tokenizers = Tokenizers.load(directory / "tokenizers")
-    weights = Checkpoints(directory / "checkpoints").choose(checkpoint).model
-    model = build_model(config.model, tokenizers)
-    load_model(model, weights)
-    return Translator(model.eval(), tokenizers, config.search, device=found)
+
+
+def _check_same_symbols(first: _Trained, other: _Trained) -> None:
+    for side in ("source", "target"):
+        mine, theirs = (fingerprint(getattr(run.tokenizers, side)) for run in (first, other))
+        if mine != theirs:
+            raise UsageError(
+                f"{first.directory} and {other.directory} have different {side} tokenizers: models translate together "
+                "only if they were trained with the same one, on the same text"
+            )
 
 
 def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterable[Listener]) -> Trainer:

@@ -12,7 +12,7 @@ from seqloom.errors import UsageError
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    runs: options.Runs,
     source: Annotated[Path, typer.Option("--source", help="The text to translate.", show_default=False)],
     reference: Annotated[Path, typer.Option("--reference", help="What it should become.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the translations here, too.")] = None,
@@ -28,6 +28,7 @@ def command(
     bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     tag: options.Tag = None,
+    ensemble: options.Ensemble = False,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -39,7 +40,6 @@ def command(
 
     from seqloom.cli.lines import parallel_lines
     from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric, Rouge
-    from seqloom.runs import load
 
     if bootstrap < 0 or bootstrap == 1:
         raise UsageError(f"--bootstrap must be 0 (no interval) or at least 2 resamples, got {bootstrap}")
@@ -51,7 +51,7 @@ def command(
         *([Rouge(kind=kind) for kind in ("1", "2", "l")] if rouge else []),
     ]
     sources, references = parallel_lines(source, reference)
-    translator = load(run, checkpoint=checkpoint, device=device)
+    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
     chosen = options.search(
         translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
     )

@@ -20,7 +20,7 @@ FORMS = (".html", ".svg", ".json")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    runs: options.Runs,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to translate.", show_default=False)],
     output: Annotated[
         Path | None,
@@ -31,6 +31,7 @@ def command(
     length_penalty: options.LengthPenalty = None,
     max_length: options.MaxLength = None,
     tag: options.Tag = None,
+    ensemble: options.Ensemble = False,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -39,12 +40,11 @@ def command(
     The page opens offline and has every layer and head, and every hypothesis that the beam finished.  With --beam it
     shows the search instead: which hypotheses were kept, finished and pruned at every step, and their scores.
     """
-    from seqloom.runs import load
 
     path = output or Path("beam.html" if beam else "attention.html")
     if path.suffix.lower() not in FORMS:
         raise UsageError(f"{path}: inspect writes .html, .svg and .json files")
-    translator = load(run, checkpoint=checkpoint, device=device)
+    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
     chosen = options.search(
         translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
     )
@@ -52,19 +52,19 @@ def command(
     (translation,) = translator.translate([text], chosen, tag=tag, attention=not beam, trace=beam)
     if not translation.alternatives:
         raise UsageError("the text is empty: there is nothing to look at")
-    draw = _search(translation, translator, chosen.beam_size) if beam else _attention(translation, run)
+    draw = _search(translation, translator, chosen.beam_size) if beam else _attention(translation, runs)
     path.write_text(draw[path.suffix.lower()](), "utf8")
     print(translation.text)
     print(f"seqloom: wrote {path}", file=sys.stderr)
 
 
-def _attention(translation: Translation, run: Path) -> dict[str, Callable[[], str]]:
+def _attention(translation: Translation, runs: list[Path]) -> dict[str, Callable[[], str]]:
     from seqloom.inspect import as_json, page, svg
     from seqloom.inspect.views import views_of
 
     views = views_of(translation)
     if not views:
-        raise SeqloomError(f"the model in {run} has no attention over the source")
+        raise SeqloomError(f"the model in {' and '.join(map(str, runs))} has no attention over the source")
     title = translation.source
     return {".html": lambda: page(views, title=title), ".svg": lambda: svg(views[0]), ".json": lambda: as_json(views)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from seqloom.errors import UsageError
 
 if TYPE_CHECKING:
     from seqloom.search import SearchOptions
+    from seqloom.translate import Translator
 
 BeamSize = Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypotheses kept; 1 is greedy search.")]
 NBest = Annotated[int | None, typer.Option("--n-best", help="Give so many translations of each line.")]
@@ -26,6 +27,12 @@ Dictionary = Annotated[
     Path | None, typer.Option("--dictionary", help="Lines SOURCE<TAB>TARGET[<TAB>P], to translate what is copied.")
 ]
 Tag = Annotated[str | None, typer.Option("--tag", help="Put this tag of the training data before each line.")]
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN", help="A run directory; with --ensemble, several.", show_default=False)
+]
+Ensemble = Annotated[
+    bool, typer.Option("--ensemble", help="All of these runs translate together: RUN --ensemble RUN RUN.")
+]
 Checkpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")]
 
@@ -39,6 +46,18 @@ def checked(make: Callable[..., T], **arguments: object) -> T:
         return make(**arguments)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def translator(runs: Sequence[Path], *, ensemble: bool, checkpoint: str, device: str) -> Translator:
+    """The translator of a run, or of several that translate together; UsageError if that wasn't asked for."""
+    from seqloom.runs import load
+
+    first, *others = runs
+    if others and not ensemble:
+        raise UsageError(f"{len(runs)} runs were named; say --ensemble if they are to translate together")
+    if ensemble and not others:
+        raise UsageError("--ensemble needs more than one run: RUN --ensemble RUN RUN")
+    return load(first, ensemble=others, checkpoint=checkpoint, device=device)
 
 
 def search(

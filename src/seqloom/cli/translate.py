@@ -13,7 +13,7 @@ from seqloom.cli import options
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    runs: options.Runs,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="Read this file, not standard input.")] = None,
     beam_size: options.BeamSize = None,
     n_best: options.NBest = None,
@@ -23,6 +23,7 @@ def command(
     dictionary: options.Dictionary = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
     tag: options.Tag = None,
+    ensemble: options.Ensemble = False,
     checkpoint: options.Checkpoint = "best",
     device: options.Device = "auto",
 ) -> None:
@@ -33,9 +34,8 @@ def command(
     import json as json_
 
     from seqloom.cli.lines import input_groups, one_line
-    from seqloom.runs import load
 
-    translator = load(run, checkpoint=checkpoint, device=device)
+    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
     chosen = options.search(
         translator.options,
         beam_size=beam_size,
