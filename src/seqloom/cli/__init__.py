@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from seqloom.cli import (
+    average,
     beam_tree,
     check,
     convert,
@@ -36,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, init, convert, check, train, translate, evaluate, inspect, infer, beam_tree, vocabulary, toy_data):
+for module in (
+    demo,
+    init,
+    convert,
+    check,
+    train,
+    translate,
+    evaluate,
+    average,
+    inspect,
+    infer,
+    beam_tree,
+    vocabulary,
+    toy_data,
+):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 
