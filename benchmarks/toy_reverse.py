@@ -57,31 +57,52 @@ def measure(
     attention the second number is nan.
     """
     sources, references = pairs(test)
-    translator = load(run, checkpoint=checkpoint, device="cpu")
-    greedy = SearchOptions(beam_size=1, length_penalty=0)
-    made = translator.translate(sources, greedy, attention=True)
+    made = greedy(run, sources, checkpoint=checkpoint)
     exact = np.mean([translation.text == reference for translation, reference in zip(made, references, strict=True)])
     return Measured(100 * float(exact), 100 * anti_diagonal(made, task=task))
 
 
+def greedy(run: Path | str, sources: Sequence[str], *, checkpoint: str | int = "best") -> list[Translation]:
+    """What a run makes of these sentences, with what it looked at."""
+    options = SearchOptions(beam_size=1, length_penalty=0)
+    return load(run, checkpoint=checkpoint, device="cpu").translate(sources, options, attention=True)
+
+
 def anti_diagonal(translations: Sequence[Translation], *, task: Task = "reverse") -> float:
     """The share of source tokens that were looked at most when it was their turn, from 0 to 1; see `measure`."""
-    hits, tokens = 0.0, 0
-    for translation in translations:
-        weights, length = translation.alternatives[0].attention, len(translation.source_tokens)
-        if weights is None:
-            return float("nan")
-        hits = hits + _hits(weights, length, task)  # a number for each map
-        tokens += length
-    return float(np.max(hits)) / tokens
+    if _weights(translations[0]) is None:
+        return float("nan")
+    return float(np.max(_hits(translations, task))) / sum(len(each.source_tokens) for each in translations)
 
 
-def _hits(weights: NDArray[Any], length: int, task: Task) -> NDArray[Any]:
-    """How many of the first `length` target tokens looked at theirs, for the mean and each map of [L, H, T, S]."""
+def best_map(translations: Sequence[Translation], *, task: Task = "reverse") -> tuple[int | None, int | None]:
+    """Whose share that is: a layer and a head, counted from 0, where None is the mean of all."""
+    shape = np.shape(_weights(translations[0]))[:2]
+    return _maps(*shape)[int(np.argmax(_hits(translations, task)))]
+
+
+def _weights(translation: Translation) -> NDArray[Any] | None:
+    return translation.alternatives[0].attention  # [L, H, T + 1, S + 1]
+
+
+def _maps(layers: int, heads: int) -> list[tuple[int | None, int | None]]:
+    """All that a model may be judged by: the mean, each layer, each layer's heads."""
+    single = [(layer, head) for layer in range(layers) for head in range(heads)]
+    return [(None, None), *((layer, None) for layer in range(layers)), *single]
+
+
+def _hits(translations: Sequence[Translation], task: Task) -> NDArray[Any]:
+    """How many tokens looked at theirs, in each map."""
+    return sum((_hits_of(each, task) for each in translations), np.zeros(()))
+
+
+def _hits_of(translation: Translation, task: Task) -> NDArray[Any]:
+    weights, length = _weights(translation), len(translation.source_tokens)
+    assert weights is not None
     maps = np.concatenate([weights.mean((0, 1))[None], weights.mean(1), weights.reshape(-1, *weights.shape[2:])])
     looked_at = maps[:, : min(length, maps.shape[1] - 1)].argmax(-1)  # the last row is the end sign
     steps = np.arange(looked_at.shape[1])
-    return (looked_at == (length - 1 - steps if task == "reverse" else steps)).sum(-1)
+    return np.asarray((looked_at == (length - 1 - steps if task == "reverse" else steps)).sum(-1))
 
 
 def pairs(test: Path | Sequence[Path]) -> tuple[list[str], list[str]]:
