@@ -407,6 +407,8 @@ def test_a_file_combines_parts_by_their_names(tmp_path: Path) -> None:
     assert isinstance(attention.compatibility, Additive) and isinstance(attention.distribution, Entmax)
     assert attention.heads == 4
     assert attention_of(tmp_path, "heads: features").heads == 16
+    looking_back = attention_of(tmp_path, "compatibility: {class: Convolutional, kernel: 3}\ncoverage: 1.0")
+    assert looking_back.looks_back and looking_back.coverage_weight == 1
 
 
 @pytest.mark.parametrize(
@@ -432,6 +434,12 @@ def test_a_file_combines_parts_by_their_names(tmp_path: Path) -> None:
             "10:7: model.decoder.attention.compatibility: Dot compares query and key feature by feature, but they are "
             "12 and 16 wide; give size: to project both",
         ),
+        (
+            "compatibility: Location\ncoverage: 1",
+            "8:5: model.decoder.attention: coverage is a feature of keys, and Location doesn't look at them; "
+            "leave one of the two out",
+        ),
+        ("coverage: -1", "10:17: model.decoder.attention.coverage: expected a number or null, got -1"),
         ("heads: 5", "8:5: model.decoder.attention: 5 heads can't share 16 features evenly"),
         ("heads: some", "10:14: model.decoder.attention.heads: expected an integer or features, got 'some'"),
         (
