@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import signal
+import statistics
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -28,6 +30,7 @@ from seqloom.tasks import TranslationTask
 from seqloom.tasks.base import Evaluation
 from seqloom.train import BAD_STEPS, Interrupted, Listener, Progress, Trainer, TrainOptions
 from seqloom.train import trainer as train_module
+from seqloom.train.norms import Norms
 
 RECURRENT = (
     "model={{class: EncoderDecoder, embedding: {{size: 16}},"
@@ -275,6 +278,42 @@ def test_too_many_in_a_row_end_the_training_with_a_sentence(toy: Path, tmp_path:
     assert faulty(toy, tmp_path / "b", interrupted).fit().step == 20, "nine in a row are not ten"
 
 
+@pytest.mark.parametrize(("step", "skipped"), [(3, []), (12, [12])])
+def test_a_gradient_out_of_the_ordinary_is_left_out_once_enough_were_seen(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, skipped: list[int]
+) -> None:
+    monkeypatch.setattr("seqloom.train.norms.ENOUGH", 5)
+    notes = Notes()
+    trainer = faulty(toy, tmp_path, (1e6 if i == step else 1.0 for i in count(1)), notes)
+    trainer.options = replace(trainer.options, skip_norm=4.0)
+    progress = trainer.fit()
+    assert [note["step"] for note in notes.all if note.get("event") == "skipped"] == skipped
+    assert (progress.step, progress.skipped, progress.norms.count) == (20, len(skipped), 20)
+
+
+def test_norms_are_the_mean_and_the_deviation_of_their_logarithms() -> None:
+    draw = random.Random(1)
+    seen = [math.exp(draw.gauss(1, 0.5)) for _ in range(400)]
+    norms = Norms()
+    for norm in seen:
+        norms = norms.after(norm, 4.0)
+    logarithms = [math.log(norm) for norm in seen]
+    assert norms.mean == pytest.approx(statistics.mean(logarithms), rel=1e-9)
+    assert norms.variance == pytest.approx(statistics.pvariance(logarithms), rel=1e-9)
+    assert math.log(norms.most(4.0)) == pytest.approx(norms.mean + 4 * math.sqrt(norms.variance))
+    for _ in range(3000):  # a new order, which is no longer out of the ordinary in time
+        norms = norms.after(1e9, 4.0)
+    assert norms.most(4.0) > 1e8
+
+
+def test_a_training_that_leaves_out_gradients_goes_on_to_the_bit(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqloom.train.norms.ENOUGH", 3)
+    assert_resumes_exactly(read_config(toy / "toy.yml", [*HALF, "train.skip_norm=0.5"]), tmp_path)
+    assert Checkpoints(tmp_path / "stopped" / "checkpoints").newest()[0].state["progress"]["skipped"]  # type: ignore[union-attr]
+
+
 # How it ends, and what is kept
 
 
@@ -334,7 +373,9 @@ def test_a_training_on_a_plateau_goes_on_to_the_bit(toy: Path, tmp_path: Path) -
 
 
 def test_a_checkpoint_that_counts_no_stalls_is_read() -> None:
-    older = {name: value for name, value in Progress(stalls=3, waited=2).as_dict().items() if name != "stalls"}
+    older = {
+        name: value for name, value in Progress(stalls=3, waited=2).as_dict().items() if name not in ("stalls", "norms")
+    }
     assert Progress.from_dict(older) == Progress(waited=2)
 
 

@@ -23,6 +23,7 @@ class TrainOptions:
     label_smoothing: float = 0.0
     clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
     clip_embeddings: float = 0.0  # after that, the norm of each embedding table's gradient is cut to this; 0 for never
+    skip_norm: float | None = None  # updates are left out whose gradient's norm is so many deviations above the mean
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
     device: str = "auto"
     threads: int | None = None
@@ -43,7 +44,7 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, or null, got {value}")
-        for name in ("minutes", "checkpoint_seconds"):
+        for name in ("minutes", "checkpoint_seconds", "skip_norm"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0, or null, got {value}")

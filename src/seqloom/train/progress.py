@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from seqloom.data.batches import Position
+from seqloom.train.norms import Norms
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Progress:
     best_step: int | None = None
     waited: int = 0  # validations since the best
     stalls: int = 0  # validations that found nothing better, in all
-    skipped: int = 0  # updates left out because something was not finite
+    skipped: int = 0  # updates left out because something was not finite, or the gradient out of the ordinary
+    norms: Norms = field(default_factory=Norms)
     loss: float = 0.0  # summed since the last log line, with its tokens
     tokens: int = 0
 
@@ -30,6 +32,6 @@ class Progress:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Progress:
-        known = {"stalls": 0, **values}  # older checkpoints don't count them
+        known = {"stalls": 0, "norms": asdict(Norms()), **values}  # older checkpoints lack them
         known = {name: known[name] for name in cls.__dataclass_fields__}
-        return cls(**known | {"position": Position(**known["position"])})
+        return cls(**known | {"position": Position(**known["position"]), "norms": Norms(**known["norms"])})

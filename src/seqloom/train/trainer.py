@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -93,7 +94,7 @@ class Trainer:
     def update(self, batches: list[Batch]) -> tuple[float, float, int]:
         """One step on all of `batches` together: the mean loss a token, the gradient's norm before clipping, tokens.
 
-        If the gradient is not finite the weights stay as they are.
+        If the gradient is not finite, or larger than `skip_norm` allows, the weights stay as they are.
         """
         self.model.train()
         self.optimizer.zero_grad()
@@ -104,7 +105,7 @@ class Trainer:
             loss.total.backward()  # type: ignore[no-untyped-call]
             total, count = total + loss.total.detach(), count + loss.count
         norm = self._gradient_norm(count)
-        if math.isfinite(norm):
+        if norm <= self._most():
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate(self.progress.step + 1)
             self.optimizer.step()
@@ -132,12 +133,19 @@ class Trainer:
         drawn = [next(batches) for _ in range(self.options.accumulate)]
         loss, norm, count = self.update([batch for batch, _ in drawn])
         progress.step, progress.position = progress.step + 1, drawn[-1][1]
+        if norm > self._most() or not math.isfinite(norm):
+            self._skipped(loss, norm)
         if math.isfinite(norm):
             progress.loss, progress.tokens, self._bad_steps = progress.loss + loss * count, progress.tokens + count, 0
-        else:
-            self._skipped(loss, norm)
+            if self.options.skip_norm:
+                progress.norms = progress.norms.after(norm, self.options.skip_norm)
         if progress.step % self.options.log_every == 0 or progress.step == self.options.steps:
             self._log(norm)
+
+    def _most(self) -> float:
+        """The largest norm of a gradient that moves the weights."""
+        limit = self.options.skip_norm
+        return min(sys.float_info.max, self.progress.norms.most(limit) if limit else math.inf)
 
     def _rate(self, step: int) -> float:
         return self.schedule.rate(step, self.options.steps) * self.schedule.after_stalls(self.progress.stalls)
