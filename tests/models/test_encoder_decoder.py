@@ -12,13 +12,14 @@ from torch.testing import assert_close
 
 from seqloom.attention import AdditiveAttention, DotAttention
 from seqloom.decoders import InputFeedingDecoder, RNNDecoder, TransformerDecoder
-from seqloom.encoders import PoolingEncoder, RNNEncoder, TransformerEncoder
+from seqloom.encoders import PoolingEncoder, RNNEncoder, TransformerEncoder, TwoSourceEncoder
 from seqloom.layers.bridges import ZeroBridge
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.recurrent import LSTMCell, reverse
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
+from seqloom.models.reading import Reading
 from seqloom.models.scheduled_sampling import sampled
 from seqloom.structures import Batch, Encoded, Sequences, Widths
 
@@ -110,7 +111,7 @@ def test_reading_backwards_is_reading_the_sentence_turned_round(build: Build) ->
     model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).eval()
     source = random_batch().source
     turned = model.encode(Sequences(reverse(source.ids, source.lengths()), source.mask), weights=True)
-    model.reverse_source = True
+    model.reading = Reading(backwards=True, times=1)
     encoded = model.encode(source, weights=True)
     assert torch.equal(encoded.mask, source.mask)
     assert_close(encoded.summary, turned.summary)
@@ -120,6 +121,38 @@ def test_reading_backwards_is_reading_the_sentence_turned_round(build: Build) ->
         if encoded.attention is not None and turned.attention is not None:
             shown, there = (x.attention[row, :, :, :length, :length] for x in (encoded, turned))
             assert_close(shown, there.flip(2, 3))
+
+
+@every
+@pytest.mark.parametrize("backwards", [False, True])
+def test_reading_twice_is_reading_the_sentence_behind_itself(build: Build, backwards: bool) -> None:
+    model = build(VocabularySizes(9, 11, joint=False), EmbeddingOptions(size=8)).double().eval()
+    source = random_batch().source
+    model.reading = Reading(backwards=backwards, times=2)
+    encoded = model.encode(source, weights=True)
+    assert torch.equal(encoded.mask, source.mask) and encoded.ids is source.ids
+    for row, length in enumerate(source.lengths().tolist()):
+        ids = source.ids[row, :length].flip(0) if backwards else source.ids[row, :length]
+        twice = model.encoder(Sequences(ids.repeat(2)[None], torch.ones(1, 2 * length, dtype=torch.bool)), weights=True)
+        assert_close(encoded.summary[row], twice.summary[0])
+        last = twice.keys[0, length:]
+        assert_close(encoded.keys[row, :length], last.flip(0) if backwards else last)
+        if encoded.attention is not None:
+            shown = twice.attention[0, :, :, length:, :length] + twice.attention[0, :, :, length:, length:]
+            wanted = shown.flip(2, 3) if backwards else shown
+            assert_close(encoded.attention[row, :, :, :length, :length], wanted)
+            assert encoded.attention[row, ..., length:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("options", [{"reverse_source": True}, {"repeat_source": 2}], ids=["reverse", "repeat"])
+def test_a_source_of_parts_is_read_as_it_stands(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="_source would turn the parts round that TwoSourceEncoder looks for"):
+        EncoderDecoder(
+            VocabularySizes(9, 11, joint=False),
+            encoder=partial(TwoSourceEncoder, first=RNNEncoder),
+            decoder=RNNDecoder,
+            **options,
+        )
 
 
 @every

@@ -19,6 +19,7 @@ class Decoder(nn.Module, ABC):
     """
 
     given: ClassVar[tuple[str, ...]] = ("embedding", "widths")
+    copies: ClassVar[bool] = False  # whether it writes symbols of the source, which must be the target's, too
     readout: nn.Module
 
     @abstractmethod

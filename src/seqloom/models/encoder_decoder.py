@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from torch import Tensor
-
 from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.encoders.base import Encoder
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.recurrent import reverse
 from seqloom.models.base import Model, VocabularySizes
+from seqloom.models.reading import Reading
 from seqloom.models.scheduled_sampling import sampled
 from seqloom.registry import register
 from seqloom.structures import Batch, Encoded, Output, Sequences
@@ -38,9 +36,9 @@ class EmbeddingOptions:
 class EncoderDecoder(Model):
     """An encoder reads the source; a decoder writes the target.
 
-    With `reverse_source` the source is read from its end (https://arxiv.org/abs/1409.3215, 3.3); attention over it is
-    in reading order all the same.  With `scheduled_sampling`, so many of the tokens that training feeds to the decoder
-    are drawn from what it says itself (https://arxiv.org/abs/1506.03099).
+    With `reverse_source` the source is read from its end, with `repeat_source: 2` twice; attention over it is as if it
+    were read once and in order all the same (`Reading`).  With `scheduled_sampling`, so many of the tokens that
+    training feeds to the decoder are drawn from what it says itself (https://arxiv.org/abs/1506.03099).
     """
 
     def __init__(
@@ -51,6 +49,7 @@ class EncoderDecoder(Model):
         decoder: Callable[..., Decoder],
         embedding: EmbeddingOptions = EmbeddingOptions(),  # noqa: B008 - frozen
         reverse_source: bool = False,
+        repeat_source: Positive = 1,
         scheduled_sampling: Rate = 0.0,
     ):
         super().__init__()
@@ -60,24 +59,20 @@ class EncoderDecoder(Model):
         make = partial(Embedding, size=embedding.size, uniform=embedding.uniform)
         target = make(vocabulary.target, tied=tie in ("target", "all"))
         source = target if one_table else make(vocabulary.source)
-        self.reverse_source, self.scheduled_sampling = reverse_source, scheduled_sampling
+        self.reading, self.scheduled_sampling = Reading(reverse_source, repeat_source), scheduled_sampling
         self.encoder = encoder(embedding=source)
-        groups = len(self.encoder.labels(["one", "two"])) != 2
-        if reverse_source and groups:  # begun at the end, they are others than pictures name
-            raise ValueError("reverse_source needs an encoder with a position for each token, such as one of stride: 1")
+        self._check_reading()
         self.decoder = decoder(embedding=target, widths=self.encoder.widths)
+        if self.decoder.copies and not vocabulary.joint:
+            raise ValueError("copying needs one vocabulary for source and target; set joint: true in the tokenizer")
         self.embeddings = {"source": source, "target": target}
 
     def encode(self, source: Sequences, *, weights: bool = False) -> Encoded:
-        if not self.reverse_source:
-            return self.encoder(source, weights=weights)  # type: ignore[no-any-return]
-        turned = Sequences(reverse(source.ids, source.lengths()), source.mask)
-        encoded: Encoded = self.encoder(turned, weights=weights)
-        lengths = encoded.mask.sum(1)  # an encoder may have fewer positions than the source
-        keys = reverse(encoded.keys, lengths)
-        values = keys if encoded.values is encoded.keys else reverse(encoded.values, lengths)
-        ids = None if encoded.ids is None else reverse(encoded.ids, lengths)
-        return replace(encoded, keys=keys, values=values, attention=_turned(encoded.attention, lengths), ids=ids)
+        read = source if self.reading.plain else self.reading.order(source)
+        encoded: Encoded = self.encoder(read, weights=weights)
+        if not self.reading.plain:
+            encoded = self.reading.undone(encoded, source)
+        return replace(encoded, ids=source.ids) if self.encoder.aligned else encoded
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         return self.encoder.labels(tokens)
@@ -89,11 +84,12 @@ class EncoderDecoder(Model):
         output = sampled(self.decoder, tokens, self.decoder.start(encoded), rate=self.scheduled_sampling)
         return replace(output, penalty=output.penalty + encoded.penalty)
 
-
-def _turned(attention: Tensor | None, lengths: Tensor) -> Tensor | None:
-    """Self-attention [B, L, H, S, S] of sentences read from their end, in reading order."""
-    if attention is None:
-        return None
-    for dimension in (3, 4):
-        attention = reverse(attention.movedim(dimension, 1), lengths).movedim(1, dimension)
-    return attention
+    def _check_reading(self) -> None:
+        """ValueError if a source is to be read otherwise than it stands, and the encoder can't tell what that means."""
+        if self.reading.plain:
+            return
+        option, name = "reverse_source" if self.reading.backwards else "repeat_source", type(self.encoder).__name__
+        if not self.encoder.aligned:  # read in groups, tokens would stand in others than pictures name
+            raise ValueError(f"{option} needs an encoder with a position for each token, such as one of stride: 1")
+        if self.encoder.needs_symbols:
+            raise ValueError(f"{option} would turn the parts round that {name} looks for in a source; leave it out")
