@@ -33,10 +33,11 @@ from seqloom.attention import (
     Sparsemax,
 )
 from seqloom.attention.co_attention import AlternatingCoAttention, ParallelCoAttention
-from seqloom.decoders import Decoder
+from seqloom.decoders import Decoder, InputFeedingDecoder, RNNDecoder, TransformerDecoder
 from seqloom.encoders import ConvolutionalEncoder, Encoder, PoolingEncoder, RNNEncoder, TransformerEncoder
 from seqloom.layers.bridges import DenseBridge, PassThroughBridge, ZeroBridge
 from seqloom.layers.embedding import Embedding
+from seqloom.layers.experts import MixtureOfExperts
 from seqloom.layers.feedforward import PositionWise
 from seqloom.layers.positions import (
     AlibiPositions,
@@ -45,7 +46,6 @@ from seqloom.layers.positions import (
     RelativePositions,
     RotaryPositions,
 )
-from seqloom.layers.experts import MixtureOfExperts
 from seqloom.layers.recurrent import GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell
 from seqloom.registry import known
 from seqloom.structures import Encoded, Sequences, Widths
@@ -153,6 +153,11 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru-2-pass": {"bridge": PassThroughBridge, "widths": replace(WIDTHS, summary=2 * QUERY), "attention": None},
         "lstm-2-experts": {"cell": LSTMCell, "residual": "add", "between": EXPERTS, "attention": ADDITIVE},
         "gru-3-experts": {"layers": 3, "between": EXPERTS, "between_after": 2, "attention": None},
+    },
+    "CopyingDecoder": {
+        "rnn": {"decoder": partial(RNNDecoder, size=QUERY, attention=ADDITIVE)},
+        "input-feeding": {"decoder": partial(InputFeedingDecoder, size=EMBEDDING, attention=ADDITIVE), "tied": True},
+        "transformer": {"decoder": partial(TransformerDecoder, layers=2, heads=2, feedforward=20), "widths": ONE_WIDTH},
     },
     "PoolingEncoder": {
         "average": {"pool_size": 3, "max_positions": 4},
@@ -321,7 +326,8 @@ def encoded(widths: Widths, lengths: tuple[int, ...] = (5, 3), *, padding: int =
     keys, values, summary = drawn
     mask = torch.arange(S + padding)[None] < torch.tensor(lengths)[:, None]
     wide = [nn.functional.pad(x, (0, 0, 0, padding)).where(mask[..., None], garbage) for x in (keys, values)]
-    return Encoded(wide[0], wide[1], mask, summary)
+    ids = nn.functional.pad(torch.randint(SYMBOLS, (len(lengths), S), generator=numbers), (0, padding), value=4)
+    return Encoded(wide[0], wide[1], mask, summary, ids=ids)
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ def test_a_batch_gives_what_its_sentences_give_alone(
     reordered = beam_search(decoder, source(lengths).select(torch.tensor(order)), options, attention=True)
     for row, length in enumerate(lengths):
         alone = only(source(lengths), row)
-        short = Encoded(alone.keys[:, :length], alone.values[:, :length], alone.mask[:, :length], alone.summary)
+        here = (x[:, :length] for x in (alone.keys, alone.values, alone.mask))
+        short = Encoded(*here, alone.summary, ids=None if alone.ids is None else alone.ids[:, :length])
         (ranking,) = beam_search(decoder, short, options, attention=True)
         assert_same(together[row], ranking)
         assert_same(reordered[order.index(row)], ranking)

@@ -43,6 +43,8 @@ class ImageToSequence(Model):
         target = Embedding(vocabulary.target, embedding.size, tied=tied, uniform=uniform)
         self.embeddings = {"target": target}
         self.decoder = decoder(embedding=target, widths=self.encoder.widths)
+        if self.decoder.copies:
+            raise ValueError("an image has no symbols that could be copied; choose another decoder")
         self.embeddings = {"target": target}
 
     def begin(self) -> None:
