@@ -54,6 +54,15 @@ def test_sorting_by_expert_is_a_loop_over_positions() -> None:
         assert_close(y[place], wanted)
 
 
+@pytest.mark.parametrize("counts", [[3, 3, 3, 3, 3], [0, 15, 0, 0, 0], [1, 0, 9, 2, 3], [0, 0, 0, 0, 0]])
+def test_experts_together_say_what_they_say_one_by_one(counts: list[int]) -> None:
+    layer, x = mixture().eval(), inputs(sum(counts)).requires_grad_()
+    answers = [way(x, torch.tensor(counts)) for way in (layer._padded, layer._one_by_one)]
+    assert_close(*answers)
+    weights = [x, layer.inner, layer.inner_bias, layer.outer, layer.outer_bias]
+    assert_close(*(torch.autograd.grad(answer.square().sum(), weights) for answer in answers))
+
+
 def test_all_experts_without_noise_are_the_dense_mixture() -> None:
     layer, x = mixture(k=5).eval(), inputs(20).requires_grad_()
     wanted = layer.gate.clean(x).softmax(-1)  # [R, E]

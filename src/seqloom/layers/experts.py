@@ -143,7 +143,7 @@ class MixtureOfExperts(FeedForward):
         if self.capacity is not None and self.training:
             order, counts = self._within_capacity(chosen, order, counts)
         rows = order % max(len(x), 1)
-        answers = self._answers(x[rows], counts.tolist())
+        answers = self._answers(x[rows], counts)
         answers = answers * routing.shares.T.flatten()[order, None]
         return torch.zeros_like(x, dtype=answers.dtype).index_add(0, rows, answers)
 
@@ -151,21 +151,40 @@ class MixtureOfExperts(FeedForward):
         """The places and counts that are left where no expert takes more than it can."""
         assert self.capacity is not None
         most = math.ceil(self.capacity * len(chosen) / len(counts))
-        queue = torch.arange(len(chosen), device=chosen.device) - (counts.cumsum(0) - counts)[chosen]
-        return order[queue < most], counts.clamp(max=most)
+        return order[_queue(chosen, counts) < most], counts.clamp(max=most)
 
-    def _answers(self, x: Tensor, counts: list[int]) -> Tensor:
-        """Features in the order of their experts [P, D] -> what these say, [P, D].
+    def _answers(self, x: Tensor, counts: Tensor) -> Tensor:
+        """Features in the order of their experts [P, D], and how many each has [E] -> what these say, [P, D].
 
-        A loop over experts, which padding all to the fullest would save: on the CPU that is as fast where they are
-        evenly full, and five times as slow where they aren't.
+        Where experts are about evenly full, padding all to the fullest is faster: on the CPU one and a half times in
+        bfloat16, as fast in float32.  Where they aren't, it is many times slower.
         """
+        evenly = int(counts.max()) * len(counts) <= 2 * len(x)
+        return self._padded(x, counts) if evenly else self._one_by_one(x, counts)
+
+    def _padded(self, x: Tensor, counts: Tensor) -> Tensor:
+        """Two products for all experts together."""
+        experts, most = torch.arange(len(counts), device=x.device).repeat_interleave(counts), int(counts.max())
+        slots = experts * most + _queue(experts, counts)
+        wide = x.new_zeros(len(counts) * most, x.size(1)).index_copy(0, slots, x).view(len(counts), most, x.size(1))
+        inner = self.dropout(F.relu(torch.baddbmm(self.inner_bias[:, None], wide, self.inner.mT)))  # [E, most, I]
+        return torch.baddbmm(self.outer_bias[:, None], inner, self.outer.mT).flatten(0, 1)[slots]
+
+    def _one_by_one(self, x: Tensor, counts: Tensor) -> Tensor:
+        """Two products an expert."""
         experts = zip(self.inner, self.inner_bias, self.outer, self.outer_bias, strict=True)
         answers = [
             F.linear(self.dropout(F.relu(F.linear(part, inner, inner_bias))), outer, outer_bias)
-            for part, (inner, inner_bias, outer, outer_bias) in zip(torch.split(x, counts), experts, strict=True)
+            for part, (inner, inner_bias, outer, outer_bias) in zip(
+                torch.split(x, counts.tolist()), experts, strict=True
+            )
         ]
         return torch.cat(answers)
+
+
+def _queue(experts: Tensor, counts: Tensor) -> Tensor:
+    """Sorted experts [P], and how often each comes [E] -> how many come before each that are the same, [P]."""
+    return torch.arange(len(experts), device=experts.device) - (counts.cumsum(0) - counts)[experts]
 
 
 def _linears(count: int, inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
