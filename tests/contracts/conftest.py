@@ -137,6 +137,7 @@ VARIANTS: dict[str, dict[str, Options]] = {
         "gru-1-multi-head": {"layers": 1, "cell": GRUCell, "attention": partial(MultiHeadAttention, heads=2)}
         | {"widths": ONE_WIDTH, "uniform": 0.1},
         "lstm-3-tied": {"layers": 3, "cell": LSTMCell, "readout_size": EMBEDDING, "tied": True, "attention": ADDITIVE},
+        "lstm-2-experts": {"cell": LSTMCell, "between": EXPERTS, "attention": ADDITIVE},
     },
     "RNNDecoder": {
         "gru": {"layers": 1},

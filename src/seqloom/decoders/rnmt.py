@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,7 +15,8 @@ from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.decoders.base import Decoder, told
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
-from seqloom.layers.recurrent import Cell, CellState, LayerNormLSTMCell
+from seqloom.layers.feedforward import FeedForward
+from seqloom.layers.recurrent import Between, Cell, CellState, LayerNormLSTMCell
 from seqloom.registry import register
 from seqloom.structures import Attended, Encoded, Memory, Output, State, Widths
 
@@ -54,11 +55,14 @@ class RNMTDecoder(Decoder):
         readout_size: Positive | None = None,
         dropout: Rate = 0.3,
         uniform: NotNegative | None = None,
+        between: Callable[..., FeedForward] | None = None,
+        between_after: Positive = 1,
     ):
         """`dropout` acts on the embeddings and on what leaves each layer, before what the layer below said is added.
 
         With a `readout_size`, a linear layer makes the features that wide, as the projection to the vocabulary needs
-        them where it shares the embeddings.  `uniform`: matrices start in U(-uniform, uniform).
+        them where it shares the embeddings.  `uniform`: matrices start in U(-uniform, uniform).  What
+        leaves layer `between_after` goes through the network `between` on its way to the next, and round it.
         """
         super().__init__()
         self.embedding, self.dropout = embedding, Dropout(dropout)
@@ -68,6 +72,8 @@ class RNMTDecoder(Decoder):
         cells = [cell(input_size=width, size=size) for width in [embedding.size] + [seen_size] * (layers - 1)]
         self.cells, self.values, self.size = nn.ModuleList(cells), cells[0].values, size
         self.context = nn.Linear(context_size, cells[0].gates * size, bias=False)
+        self.between = Between(between, size, after=between_after, layers=layers) if between else None
+        self.between_after = between_after
         self.features = nn.Linear(seen_size, readout_size) if readout_size else nn.Identity()
         self.readout = embedding.projection(readout_size or seen_size)
         if uniform is not None:
@@ -84,13 +90,17 @@ class RNMTDecoder(Decoder):
         assert isinstance(state, RNMTState)
         embedded = self.dropout(self.embedding(tokens))  # [N, T, D]
         bottom, attended, first = self._ask(embedded, state, weights=weights)
-        x, after = self.dropout(bottom), [first]
+        x, after, penalty = self.dropout(bottom), [first], attended.penalty
         for depth, cell in enumerate(self.cells[1:], 1):
+            if self.between is not None and depth == self.between_after:
+                x, more = self.between(x, None)
+                penalty = penalty + more
             states = cell.along(cell.project(torch.cat([x, attended.context], -1)), state.layers[depth])  # type: ignore[operator]
             after.append(tuple(value[:, -1] for value in states))
             x = self.dropout(states[0]) + (x if depth >= RESIDUAL_FROM else 0)
         features = self.features(torch.cat([x, attended.context], -1))
-        return told(features, attended), RNMTState(tuple(after), attended.context[:, -1], attended.memory)
+        output = replace(told(features, attended), penalty=penalty)
+        return output, RNMTState(tuple(after), attended.context[:, -1], attended.memory)
 
     def _ask(self, embedded: Tensor, state: RNMTState, *, weights: bool) -> tuple[Tensor, Attended, CellState]:
         """Step by step: the first layer's outputs [N, T, D] of embedded tokens, what they saw, and its last state."""
