@@ -141,7 +141,7 @@ VARIANTS: dict[str, dict[str, Options]] = {
     },
     "RNNDecoder": {
         "gru": {"layers": 1},
-        "lstm-2": {"cell": LSTMCell},
+        "lstm-2": {"cell": LSTMCell, "attention": ADDITIVE},
         "gru-of-the-state-before": {"layers": 1, "readout_size": 5, "readout_state": "before", "attention": ADDITIVE},
     },
     "InputFeedingDecoder": {
