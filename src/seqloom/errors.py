@@ -20,10 +20,10 @@ class DataError(SeqloomError):
 
 
 class UnreadableError(DataError):
-    """A text names a file, such as an image, that can't be read."""
+    """A text can't be read: it names a file, such as an image, that can't be, or lacks something that it must have."""
 
     def __init__(self, message: str, text: str):
-        """`text` is the text that named it."""
+        """`text` is the text at fault."""
         super().__init__(message)
         self.text = text
 

@@ -33,12 +33,12 @@ def state_of_files(corpus: CorpusOptions, errors: Errors) -> str:
 
 @contextmanager
 def naming_lines(corpus: CorpusOptions, errors: Errors) -> Iterator[None]:
-    """Add the line to what is said of a file that can't be read."""
+    """Add the line to what is said of a text that can't be read."""
     try:
         yield
     except UnreadableError as error:
         number = next((number for number, path in _named(corpus, errors) if path == error.text), 0)
-        raise DataError(f"{_place(corpus, number)}: {error}") from error
+        raise DataError(f"{_place(corpus, number) if number else corpus.name}: {error}") from error
 
 
 _START = "; relative paths start from the working directory, or from a corpus's folder"

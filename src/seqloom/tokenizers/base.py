@@ -7,8 +7,9 @@ import inspect
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,7 +54,8 @@ class Tokenizer(ABC):
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without bos and eos.
 
-        Takes any string and never fails, but for a tokenizer `of_files`, which raises UnreadableError.
+        Takes any string and never fails, but for a tokenizer `of_files` or of texts that are made in a certain way,
+        which raises UnreadableError.
         """
 
     @abstractmethod
@@ -90,8 +92,7 @@ class Tokenizer(ABC):
         cls = type(self)
         name = cls.__name__ if cls in _registered() else f"{cls.__module__}.{cls.__qualname__}"
         parameters = {parameter: getattr(self, parameter) for parameter in inspect.signature(cls).parameters}
-        plain = {key: str(value) if isinstance(value, Path) else value for key, value in parameters.items()}
-        return {"class": name, "parameters": plain}
+        return {"class": name, "parameters": {key: _plain(value) for key, value in parameters.items()}}
 
     @abstractmethod
     def dump(self) -> bytes:
@@ -105,6 +106,13 @@ class Tokenizer(ABC):
 def describe(tokenizer: Tokenizer) -> dict[str, Any]:
     """The class and parameters of a tokenizer, without what it has learnt."""
     return tokenizer.described()
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON can hold it."""
+    if isinstance(value, Tokenizer):
+        return value.described()
+    return str(value) if isinstance(value, Path) else value
 
 
 def _registered() -> list[type[Tokenizer]]:
@@ -148,13 +156,22 @@ def _from_header(path: Path, data: bytes) -> tuple[Tokenizer, str]:
         header = json.loads(data)
         if header["format"] != FORMAT:
             raise CheckpointError(f"{path} has format {header['format']}; this version of Seqloom reads {FORMAT}")
-        cls: Any = resolve(header["class"], Tokenizer)
-        tokenizer = cls(**header["parameters"])
+        tokenizer = _made(header)
         return (Tagged(tokenizer, header["tags"]) if "tags" in header else tokenizer), header["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: it does not describe a tokenizer") from error
     except LookupError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _made(described: Mapping[str, Any]) -> Tokenizer:
+    """What `Tokenizer.described` described, untrained."""
+    cls: Any = resolve(described["class"], Tokenizer)
+    parameters = {
+        key: partial(_made, value) if isinstance(value, dict) else value
+        for key, value in described["parameters"].items()
+    }
+    return cls(**parameters)  # type: ignore[no-any-return]
 
 
 def _read(path: Path) -> bytes:
