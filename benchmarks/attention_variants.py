@@ -78,7 +78,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "reinforce": ("additive, a position drawn, REINFORCE", general(distribution=part("Reinforce", entropy=0.01))),
     "gaussian": ("additive, softmax with a Gaussian", general(distribution="GaussianBias")),
     "local-p": ("additive, window around a predicted place", general(distribution=part("LocalPredictive", window=3))),
-    "local-m": ("additive, window around position t", general(distribution=part("LocalMonotonic", window=2))),
+    "local-m": ("additive, window around position t", general(distribution=part("LocalMonotonic", window=1))),
     "location": ("W q, whatever the keys, softmax", general(part("Location", positions=16))),
     "convolutional": ("additive, knows where it looked last", general(part("Convolutional", size=32, kernel=5))),
     "coverage": ("additive, knows where it looked so far", general(coverage=1.0)),
