@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from seqloom.data.cache import content
-from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs, with_tag
+from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs, read_rows, with_tag
 from seqloom.data.named_files import located
 from seqloom.data.rows import Pair
+from seqloom.data.sifted import Sifted
 from seqloom.data.text import Errors
 
 Part = Literal["all", "train", "valid"]
@@ -31,14 +32,17 @@ def valid_share(corpora: Sequence[CorpusOptions], *, lines: int, cache: Path, er
     return max(share, _smallest_place(corpora, errors) + 2**-53)
 
 
-def read_part(corpus: CorpusOptions, *, part: Part, valid_share: float, errors: Errors = "stop") -> Iterator[Pair]:
+def read_part(
+    corpus: CorpusOptions, *, part: Part, valid_share: float, errors: Errors = "stop", sifted: Sifted | None = None
+) -> Iterator[Pair]:
     """The pairs of one part of a corpus, as `in_part` divides them; those with an empty side are left out.
 
     Sources have the corpus's tag before them; those that name files name them from the corpus's folder.
     """
-    for source, target in read_pairs(corpus, errors=errors):
-        if source.strip() and target.strip() and in_part(source, part, valid_share):
-            yield located(with_tag((source, target), corpus), corpus)
+    rows = read_rows(corpus, errors=errors)
+    for row in sifted.rows(rows) if sifted else rows:
+        if row and row[0].strip() and row[1].strip() and in_part(row[0], part, valid_share):
+            yield located(with_tag(row, corpus), corpus)
 
 
 def in_part(source: str, part: Part, valid_share: float) -> bool:

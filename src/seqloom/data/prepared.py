@@ -14,6 +14,7 @@ from seqloom.data.cache import content, digest_of, open_or_build, stamp
 from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, check_line_counts, read_rows, with_tag
 from seqloom.data.held_out import Part, in_part
 from seqloom.data.named_files import located, naming_lines, state_of_files
+from seqloom.data.sifted import Sifted
 from seqloom.data.text import Errors
 from seqloom.data.writer import FORMAT, Report, Writer, blocks
 from seqloom.errors import DataError, UsageError
@@ -66,6 +67,7 @@ def prepare(
     max_length: MaxLength = 256,
     too_long: TooLong = "drop",
     errors: Errors = "stop",
+    sifted: Sifted | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> PreparedCorpus:
     """The ids of a corpus, or of one part of it, made now unless `cache` has them; `progress` hears how many are done.
@@ -78,6 +80,8 @@ def prepare(
     choices: list[Any] = [part, valid_share if part != "all" else 0, both(max_length), too_long, errors]
     if corpus.tag:
         choices.append(["tag", corpus.tag])
+    if sifted:
+        choices.append(["filters", sifted.key])
     if tokenizers.source.of_files:
         choices.append(state_of_files(corpus, errors))
     elif corpus.folder:
@@ -85,7 +89,9 @@ def prepare(
     key = digest_of([_identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
 
     def build(directory: Path) -> None:
-        wanted = (row for row in read_rows(corpus, errors=errors) if row is None or in_part(row[0], part, valid_share))
+        read = read_rows(corpus, errors=errors)
+        left = sifted.rows(read) if sifted else read
+        wanted = (row for row in left if row is None or in_part(row[0], part, valid_share))
         rows = (row and located(with_tag(row, corpus), corpus) for row in wanted)
         done = 0
         with naming_lines(corpus, errors), Writer(directory, tokenizers, both(max_length), too_long) as writer:
@@ -96,7 +102,7 @@ def prepare(
                     progress(done)
         if before != [stamp(path) for path in corpus.files]:
             raise DataError(f"{corpus.name} changed while being read; start again when nothing writes to it")
-        writer.finish(corpus.name, key)
+        writer.finish(corpus.name, key, filtered=sifted.left_out if sifted else {})
 
     return open_or_build(cache / "prepared" / key, PreparedCorpus, build)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,15 +36,17 @@ class Report:
     target_tokens: int = 0
     source_unknowns: int = 0
     target_unknowns: int = 0
+    filtered: Mapping[str, int] = field(default_factory=dict)  # what filters left out, by their reasons
 
     def __add__(self, other: Report) -> Report:
         mine, theirs = asdict(self), asdict(other)
-        return Report(**{name: mine[name] + theirs[name] for name in mine})
+        filtered = Counter(mine.pop("filtered")) + Counter(theirs.pop("filtered"))
+        return Report(**{name: mine[name] + theirs[name] for name in mine}, filtered=dict(filtered))
 
     def __str__(self) -> str:
         """Such as "29,000 pairs, 1 of them cut; left out: 2 too long"."""
         reasons = (("with an empty side", self.empty), ("too long", self.too_long), ("not readable", self.skipped))
-        left_out = ", ".join(f"{count:,} {reason}" for reason, count in reasons if count)
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in (*reasons, *self.filtered.items()) if count)
         kept = f"{self.kept:,} pair{'s' * (self.kept != 1)}" + (f", {self.cut:,} of them cut" if self.cut else "")
         return kept + (f"; left out: {left_out}" if left_out else "")
 
@@ -92,7 +95,7 @@ class Writer:
         for side, encoded, most in zip(self._sides, rows, limits, strict=True):
             side.write([encoded[i][:most] for i in kept])
 
-    def finish(self, name: str, key: str) -> None:
+    def finish(self, name: str, key: str, *, filtered: Mapping[str, int] = {}) -> None:  # noqa: B006 - never changed
         """Write the header, which makes the rest usable.  Raises DataError if no pair was kept."""
         source, target = self._sides
         report = replace(
@@ -101,6 +104,7 @@ class Writer:
             target_tokens=target.tokens,
             source_unknowns=source.unknowns,
             target_unknowns=target.unknowns,
+            filtered=dict(filtered),
         )
         if not report.kept:
             most = " and ".join(str(length) for length in dict.fromkeys(self._max_length))
