@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,9 +12,10 @@ from torch import nn
 
 from seqloom.data.batches import Position
 from seqloom.data.corpora import DataOptions
+from seqloom.data.prepared import PreparedCorpus
 from seqloom.search.beam import SearchOptions
 from seqloom.structures import Batch, Loss
-from seqloom.tokenizers import Tokenizer
+from seqloom.tokenizers import Tokenizer, Tokenizers
 from seqloom.vocabulary import Vocabulary
 
 Example = tuple[str, str, str]  # source, what the model made of it, reference
@@ -50,6 +51,16 @@ class Evaluation:
     examples: list[Example]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a task made ready, for those who look at the data before they are trained on."""
+
+    tokenizers: Tokenizers
+    training: Sequence[PreparedCorpus]  # in the order of the configuration's
+    validation: Sequence[PreparedCorpus]
+    valid_texts: Callable[[], Iterator[tuple[str, str]]]
+
+
 class Task(ABC):
     """What is learnt from which data, and how well it was learnt."""
 
@@ -60,6 +71,14 @@ class Task(ABC):
     @abstractmethod
     def prepare(self, directory: Path) -> None:
         """Make the data ready, and keep in `directory` what a trained model will need of them.  Raises DataError."""
+
+    def prepared(self) -> Prepared | None:
+        """What `prepare` made ready; None for a task whose data are of another kind."""
+        return None
+
+    def rehearse(self, model: nn.Module) -> float | None:
+        """Validate on what takes the most memory; the seconds that a whole validation may take, None if unknown."""
+        return None
 
     @abstractmethod
     def symbols(self) -> tuple[int, int]:

@@ -24,8 +24,9 @@ from seqloom.models import Model, VocabularySizes
 from seqloom.registry import register
 from seqloom.search import SearchOptions
 from seqloom.structures import Batch, Loss
-from seqloom.tasks.base import Evaluation, Example, Setting, Task, TokenizerPair
+from seqloom.tasks.base import Evaluation, Example, Prepared, Setting, Task, TokenizerPair
 from seqloom.tasks.forced import forced_texts
+from seqloom.tasks.trial import decoding_seconds, loss_seconds
 from seqloom.tokenizers import Tagged, Tokenizer, Tokenizers
 from seqloom.translate import Translator
 from seqloom.vocabulary import Vocabulary
@@ -65,10 +66,11 @@ class TranslationTask(Task):
         self.files = _Files(self.setting, cache_directory(self.setting.data.cache, fallback=directory / "cache"))
         place = directory / "tokenizers"
         self.tokenizers = Tokenizers.load(place) if place.exists() else self.files.train_tokenizers()
-        corpora = [self.files.prepared(corpus, "train", self.tokenizers) for corpus in self.setting.data.train_corpora]
+        train_corpora = self.setting.data.train_corpora
+        self.corpora = [self.files.prepared(corpus, "train", self.tokenizers) for corpus in train_corpora]
         self.validation = [self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora]
         self.training = TrainingBatches(
-            corpora,
+            self.corpora,
             self.setting.data.weights,
             batch_tokens=self.setting.batch_tokens,
             batch_sentences=self.setting.batch_sentences,
@@ -83,6 +85,19 @@ class TranslationTask(Task):
         shutil.rmtree(aside, ignore_errors=True)
         self.tokenizers.save(aside)
         aside.rename(place)
+
+    def prepared(self) -> Prepared:
+        return Prepared(self.tokenizers, self.corpora, self.validation, self.files.valid_pairs)
+
+    def rehearse(self, model: nn.Module) -> float:
+        assert isinstance(model, Model)
+        model.eval()
+        size = self.setting.batch_tokens, self.setting.batch_sentences
+        losses = sum(loss_seconds(model, corpus, teacher_forced, size) for corpus in self.validation)
+        sources = [source for source, _ in islice(self.files.valid_pairs(), self.valid_most)]
+        pairs, tokens = (sum(len(c) for c in self.validation), sum(c.report.target_tokens for c in self.validation))
+        translator = Translator(model, self.tokenizers, self.valid_search, device=next(model.parameters()).device)
+        return losses + decoding_seconds(translator, sources, len(sources) * (tokens + pairs) // pairs)
 
     def symbols(self) -> tuple[int, int]:
         return len(self.tokenizers.source.vocabulary), len(self.tokenizers.target.vocabulary)
