@@ -248,12 +248,12 @@ def test_an_update_that_is_not_finite_leaves_the_weights_alone(toy: Path, tmp_pa
     trainer = faulty(toy, tmp_path, iter([1.0, factor]))
     batch, _ = next(trainer.task.batches(Position()))
     trainer.update([batch])
-    before, states = weights_of(trainer), trainer.optimizer.state_dict()["state"]
+    before, states = weights_of(trainer), trainer.updated.optimizer.state_dict()["state"]
     kept = [{key: value.clone() for key, value in state.items()} for state in states.values()]
     _, norm, _ = trainer.update([batch])
     assert not math.isfinite(norm)
     assert all(torch.equal(weight, before[name]) for name, weight in weights_of(trainer).items())
-    for state, old in zip(trainer.optimizer.state_dict()["state"].values(), kept, strict=True):
+    for state, old in zip(trainer.updated.optimizer.state_dict()["state"].values(), kept, strict=True):
         assert all(torch.equal(state[key], old[key]) for key in old)
 
 

@@ -7,23 +7,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
 from seqloom.errors import SeqloomError, UsageError
-from seqloom.hardware import autocast
 from seqloom.registry import suggest
 from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
 from seqloom.train.options import TrainOptions
 from seqloom.train.progress import Progress
+from seqloom.train.update import Outcome, Update
 from seqloom.train.weights import load_model, model_tensors
 
 BAD_STEPS = 10  # so many updates in a row that are not finite end the training
@@ -61,10 +61,9 @@ class Trainer:
             raise UsageError(f"train.keep_best: {what}")
         self.model, self.task, self.options = model.to(device), task, options
         self.checkpoints, self.seed, self.device, self.hooks = checkpoints, seed, device, tuple(hooks)
-        self.optimizer = options.optimizer().build(model.parameters())
+        self.updated = Update(self.model, task.loss, options, device)
         self.schedule = options.schedule()
         self.progress = Progress()
-        self._tables = _embedding_tables(self.model)
         self._bad_steps, self._validating = 0, False
         self._signal: int | None = None
         self._logged = self._clock = time.monotonic()
@@ -91,36 +90,17 @@ class Trainer:
                 if self._checkpoint_is_due() and not self._validation_is_due():
                     self._save()
 
-    def update(self, batches: list[Batch]) -> tuple[float, float, int]:
-        """One step on all of `batches` together: the mean loss a token, the gradient's norm before clipping, tokens.
-
-        If the gradient is not finite, or larger than `skip_norm` allows, the weights stay as they are.
-        """
-        self.model.train()
-        self.optimizer.zero_grad()
-        total, count = torch.zeros((), device=self.device), 0
-        for batch in batches:
-            with autocast(self.options.precision, self.device):
-                loss = self.task.loss(self.model, batch.to(self.device))
-            loss.total.backward()  # type: ignore[no-untyped-call]
-            total, count = total + loss.total.detach(), count + loss.count
-        norm = self._gradient_norm(count)
-        if norm <= self._most():
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._rate(self.progress.step + 1)
-            self.optimizer.step()
-        return float(total) / count, norm, count
+    def update(self, batches: Sequence[Batch]) -> Outcome:
+        """One step on all of `batches` together; a gradient above what `skip_norm` allows leaves the weights."""
+        step = self.progress.step
+        seeds = [_seed(self.seed, step, number) for number in range(len(batches))]
+        return self.updated(batches, seeds=seeds, rate=self._rate(step + 1), most=self._most())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from where a checkpoint was made."""
         load_model(self.model, checkpoint.model)
         self.progress = Progress.from_dict(checkpoint.state["progress"])
-        restored: dict[int, dict[str, Any]] = {}
-        for name, tensor in checkpoint.training.items():
-            index, key = name.split(".", 1)
-            restored.setdefault(int(index), {})[key] = tensor
-        described = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({"state": restored, "param_groups": described["param_groups"]})
+        self.updated.restore(checkpoint.training)
 
     def report(self, metrics: Mapping[str, Any]) -> None:
         """Tell every hook."""
@@ -128,19 +108,33 @@ class Trainer:
             hook(self, metrics)
 
     def _step(self, batches: Iterator[tuple[Batch, Position]]) -> None:
-        progress = self.progress
-        torch.manual_seed((self.seed * 1_000_003 + progress.step) % 2**64)
+        progress, most = self.progress, self._most()
         drawn = [next(batches) for _ in range(self.options.accumulate)]
-        loss, norm, count = self.update([batch for batch, _ in drawn])
+        outcome = self.update([batch for batch, _ in drawn])
         progress.step, progress.position = progress.step + 1, drawn[-1][1]
-        if norm > self._most() or not math.isfinite(norm):
-            self._skipped(loss, norm)
-        if math.isfinite(norm):
-            progress.loss, progress.tokens, self._bad_steps = progress.loss + loss * count, progress.tokens + count, 0
-            if self.options.skip_norm:
-                progress.norms = progress.norms.after(norm, self.options.skip_norm)
+        self._count(outcome, left_out=not outcome.norm <= most)
         if progress.step % self.options.log_every == 0 or progress.step == self.options.steps:
-            self._log(norm)
+            self._log(outcome.norm)
+
+    def _count(self, outcome: Outcome, *, left_out: bool) -> None:
+        progress, finite = self.progress, math.isfinite(outcome.norm)
+        if left_out:
+            progress.skipped += 1
+            self.report({"event": "skipped", "step": progress.step, "gradient_norm": outcome.norm})
+        self._bad_steps = 0 if finite else self._bad_steps + 1
+        if self._bad_steps >= BAD_STEPS:
+            raise SeqloomError(
+                f"step {progress.step}: the gradient was not finite {BAD_STEPS} times in a row "
+                f"(loss {outcome.loss:.4g}); "
+                "a lower learning rate, a longer warm-up or precision: float32 may help"
+            )
+        if finite:
+            progress.loss, progress.tokens = (
+                progress.loss + outcome.loss * outcome.tokens,
+                progress.tokens + outcome.tokens,
+            )
+            if self.options.skip_norm:
+                progress.norms = progress.norms.after(outcome.norm, self.options.skip_norm)
 
     def _most(self) -> float:
         """The largest norm of a gradient that moves the weights."""
@@ -149,16 +143,6 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         return self.schedule.rate(step, self.options.steps) * self.schedule.after_stalls(self.progress.stalls)
-
-    def _skipped(self, loss: float, norm: float) -> None:
-        self.progress.skipped += 1
-        self._bad_steps += 1
-        self.report({"event": "skipped", "step": self.progress.step, "gradient_norm": norm})
-        if self._bad_steps >= BAD_STEPS:
-            raise SeqloomError(
-                f"step {self.progress.step}: the gradient was not finite {BAD_STEPS} times in a row (loss {loss:.4g}); "
-                "a lower learning rate, a longer warm-up or precision: float32 may help"
-            )
 
     def _log(self, norm: float) -> None:
         progress, now = self.progress, time.monotonic()
@@ -248,24 +232,15 @@ class Trainer:
             progress.best, progress.best_step = value, progress.step
 
     def _save(self) -> None:
-        states = self.optimizer.state_dict()["state"].items()
-        training = {f"{i}.{key}": value for i, state in states for key, value in state.items() if value is not None}
         checkpoint = Checkpoint(
-            self.progress.step, model_tensors(self.model), training, {"progress": self.progress.as_dict()}
+            self.progress.step,
+            model_tensors(self.model),
+            self.updated.tensors(),
+            {"progress": self.progress.as_dict()},
         )
         self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)
         self._saved = self.progress.seconds
         self.report({"event": "saved", "step": self.progress.step})
-
-    def _gradient_norm(self, count: int) -> float:
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        torch._foreach_mul_(gradients, 1 / count)
-        norm = nn.utils.get_total_norm(gradients)
-        _cut(gradients, norm, self.options.clip)
-        if self.options.clip_embeddings:
-            for gradient in (table.grad for table in self._tables if table.grad is not None):
-                _cut([gradient], gradient.norm(), self.options.clip_embeddings)
-        return float(norm)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -292,13 +267,6 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _embedding_tables(model: nn.Module) -> list[Tensor]:
-    """The weights of every embedding, each once however many share them."""
-    weights = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    return list({id(weight): weight for weight in weights}.values())
-
-
-def _cut(gradients: list[Tensor], norm: Tensor, most: float) -> None:
-    """Bring gradients of this norm down to the norm `most`, unless they are below it or `most` is 0."""
-    if most and norm > most:
-        torch._foreach_mul_(gradients, most / norm)
+def _seed(seed: int, step: int, number: int) -> int:
+    """The seed of all that is random in a batch of an update, wherever it is computed."""
+    return (seed * 1_000_003 + step + number * 2**40) % 2**64
