@@ -59,7 +59,7 @@ def refused(error: type[SeqloomError], config: Config, run: Path) -> str:
 
 def test_a_run_keeps_all_that_its_use_needs(trained: Path) -> None:
     names = sorted(path.name for path in trained.iterdir())
-    assert names == [".lock", "checkpoints", "config.yml", "metrics.jsonl", "tokenizers"]
+    assert names == [".lock", "checkpoints", "config.yml", "facts.json", "metrics.jsonl", "tokenizers"]
 
 
 def test_the_configuration_kept_is_the_one_begun_with(toy: Path, trained: Path) -> None:

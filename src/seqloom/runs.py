@@ -4,6 +4,7 @@ RUN/config.yml       the configuration, every default filled in
 RUN/tokenizers/      text <-> ids
 RUN/checkpoints/     weights and the state of training
 RUN/metrics.jsonl    what was measured on the way
+RUN/facts.json       the data, the model's size, and where and when it was trained
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.hardware import find_device, suit_training
-from seqloom.hooks import MetricsFile
+from seqloom.hooks import Facts, MetricsFile
 from seqloom.models import Ensemble, Model
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers, fingerprint
@@ -126,7 +127,7 @@ def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterabl
     torch.manual_seed(config.seed % 2**64)
     model = task.build(config.model)
     metrics = MetricsFile(directory / "metrics.jsonl")
-    heard_by: list[Listener] = [metrics, *chosen, *hooks]
+    heard_by: list[Listener] = [metrics, Facts(directory / "facts.json"), *chosen, *hooks]
     trainer = Trainer(
         model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=heard_by
     )

@@ -1,6 +1,7 @@
 """What happens beside training: functions of the trainer and what it reports."""
 
 from seqloom.hooks.base import Hook as Hook
+from seqloom.hooks.facts import Facts as Facts
 from seqloom.hooks.metrics_file import MetricsFile as MetricsFile
 from seqloom.hooks.model_report import ModelReport as ModelReport
 from seqloom.hooks.pretrained import PretrainedEmbeddings as PretrainedEmbeddings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,9 +39,16 @@ def is_beginning(metrics: Mapping[str, Any]) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of the run, in a folder made for it if need be.  Raises SeqloomError if it can't be."""
+    """Write a file of the run in one step, in a folder made for it if need be.  Raises SeqloomError if it can't be.
+
+    Whoever is killed in the middle, or has no room left, leaves the file as it was.
+    """
+    scratch = path.with_name(f".new-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf8")
+        scratch.write_text(text, "utf8")
+        scratch.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
         raise SeqloomError(f"{path} could not be written: {error.strerror}; the last checkpoint stands") from error
