@@ -69,7 +69,7 @@ def _data(train: CorpusOptions, valid: CorpusOptions | None, directory: Path) ->
 
 
 def _corpus(corpus: CorpusOptions, directory: Path) -> str:
-    assert corpus.source and corpus.target
+    assert isinstance(corpus.source, Path) and isinstance(corpus.target, Path)
     return f"{{source: {_path(corpus.source, directory)}, target: {_path(corpus.target, directory)}}}"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 from seqloom.data.rows import Pair, columns_of, fields_of, tagged
+from seqloom.data.shards import files_of, named, paired
 from seqloom.data.text import Errors, count_lines, read_lines
 from seqloom.errors import DataError
 from seqloom.registry import suggest
@@ -20,13 +21,16 @@ MaxLength = int | tuple[int, int]  # tokens of either side, or of source and tar
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusOptions:
-    """One corpus: two parallel files, or the columns of a TSV file, or the fields of a JSON Lines file."""
+    """One corpus: two parallel files, or the columns of a TSV file, or the fields of a JSON Lines file.
 
-    source: Path | None = None
-    target: Path | None = None
-    tsv: Path | None = None
+    Each may be several files, a list or a pattern such as `train.en.*.gz`; those of two sides are paired in order.
+    """
+
+    source: Path | list[Path] | None = None
+    target: Path | list[Path] | None = None
+    tsv: Path | list[Path] | None = None
     columns: tuple[int, int] = (1, 2)  # of source and target, counted from 1
-    jsonl: Path | None = None
+    jsonl: Path | list[Path] | None = None
     fields: tuple[str, str] = ("source", "target")
     tag: str | None = None  # stands before each source, a symbol of its own: what is wanted of it, such as <2de>
     folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
@@ -37,6 +41,9 @@ class CorpusOptions:
         named = [name for name in ("source", "target", "tsv", "jsonl") if getattr(self, name) is not None]
         if named not in (["source", "target"], ["tsv"], ["jsonl"]):
             raise ValueError(f"a corpus has source and target, or tsv, or jsonl; got {' and '.join(named) or 'none'}")
+        for name in named:
+            if getattr(self, name) == []:
+                raise ValueError(f"{name} names no file")
         if min(self.columns) < 1:
             raise ValueError(f"columns are counted from 1, got {min(self.columns)}")
         if self.weight is not None and not self.weight > 0:
@@ -45,14 +52,26 @@ class CorpusOptions:
             _check_tag(self.tag, self.folder)
 
     @property
+    def shards(self) -> list[CorpusOptions]:
+        """A corpus for each file, or each pair of files, that this one names.  Raises DataError as `paired` does."""
+        if self.source is not None and self.target is not None:
+            return [replace(self, source=one, target=other) for one, other in paired(self.source, self.target)]
+        if self.tsv is not None:
+            return [replace(self, tsv=file) for file in files_of(self.tsv)]
+        assert self.jsonl is not None
+        return [replace(self, jsonl=file) for file in files_of(self.jsonl)]
+
+    @property
     def files(self) -> tuple[Path, ...]:
-        """The files to read, the source's first."""
-        return tuple(Path(path) for path in (self.source, self.target, self.tsv, self.jsonl) if path is not None)
+        """The files to read, the source's before the target's in each shard.  Raises DataError as `paired` does."""
+        sides = (path for shard in self.shards for path in (shard.source, shard.target, shard.tsv, shard.jsonl))
+        return tuple(path for path in sides if isinstance(path, Path))
 
     @property
     def name(self) -> str:
         """How messages call this corpus."""
-        return " and ".join(map(str, self.files))
+        sides = (self.source, self.target, self.tsv, self.jsonl)
+        return " and ".join(named(paths) for paths in sides if paths is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +145,15 @@ def read_pairs(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pa
 
 def read_rows(corpus: CorpusOptions, *, errors: Errors = "stop") -> Iterator[Pair | None]:
     """As `read_pairs`, with None for each row that `errors` "skip" leaves out."""
-    if corpus.tsv is not None:
-        return _read_table(corpus.tsv, errors, lambda line: columns_of(line, corpus.columns))
-    if corpus.jsonl is not None:
-        return _read_table(corpus.jsonl, errors, lambda line: fields_of(line, corpus.fields))
-    return _read_parallel(corpus, errors)
+    return chain.from_iterable(_read_shard(shard, errors) for shard in corpus.shards)
+
+
+def _read_shard(shard: CorpusOptions, errors: Errors) -> Iterator[Pair | None]:
+    if isinstance(shard.tsv, Path):
+        return _read_table(shard.tsv, errors, lambda line: columns_of(line, shard.columns))
+    if isinstance(shard.jsonl, Path):
+        return _read_table(shard.jsonl, errors, lambda line: fields_of(line, shard.fields))
+    return _read_parallel(shard, errors)
 
 
 def with_tag(pair: Pair, corpus: CorpusOptions) -> Pair:
@@ -138,13 +161,13 @@ def with_tag(pair: Pair, corpus: CorpusOptions) -> Pair:
     return tagged(pair[0], corpus.tag), pair[1]
 
 
-def check_line_counts(corpus: CorpusOptions, counts: list[int]) -> None:
-    """Raises DataError if a file of the corpus is empty or its two files differ in length."""
-    empty = [str(path) for path, count in zip(corpus.files, counts, strict=True) if count == 0]
+def check_line_counts(shard: CorpusOptions, counts: list[int]) -> None:
+    """Raises DataError if a file of this one shard is empty or its two files differ in length."""
+    empty = [str(path) for path, count in zip(shard.files, counts, strict=True) if count == 0]
     if empty:
         raise DataError(f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty")
     if len(set(counts)) > 1:
-        (source, target), (one, other) = corpus.files, counts
+        (source, target), (one, other) = shard.files, counts
         raise DataError(
             f"{source} has {one} line{'s' * (one != 1)} and {target} has {other}:"
             " line i of one must translate line i of the other"

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from seqloom.data.cache import content
+from seqloom.data.cache import Content, content
 from seqloom.data.corpora import CorpusOptions, check_line_counts, read_pairs, read_rows, with_tag
 from seqloom.data.named_files import located
 from seqloom.data.rows import Pair
@@ -58,9 +58,15 @@ def source_place(source: str) -> float:
 
 def count_pairs(corpus: CorpusOptions, cache: Path) -> int:
     """How many pairs a corpus has, empty ones too.  Raises DataError as `check_line_counts` does."""
-    counts = [content(path, cache).lines for path in corpus.files]
-    check_line_counts(corpus, counts)
-    return counts[0]
+    return sum(contents[0].lines for contents in shard_contents(corpus, cache))
+
+
+def shard_contents(corpus: CorpusOptions, cache: Path) -> list[list[Content]]:
+    """What each file of each shard holds.  Raises DataError as `check_line_counts` does."""
+    contents = [[content(path, cache) for path in shard.files] for shard in corpus.shards]
+    for shard, found in zip(corpus.shards, contents, strict=True):
+        check_line_counts(shard, [one.lines for one in found])
+    return contents
 
 
 def _smallest_place(corpora: Iterable[CorpusOptions], errors: Errors) -> float:

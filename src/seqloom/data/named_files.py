@@ -22,12 +22,12 @@ def located(pair: Pair, corpus: CorpusOptions) -> Pair:
 def state_of_files(corpus: CorpusOptions, errors: Errors) -> str:
     """A digest that changes when one of the files that the sources name is written.  Raises DataError."""
     stamps = []
-    for number, path in _named(corpus, errors):
+    for place, path in _named(corpus, errors):
         try:
             stamps.append(stamp(Path(path)))
         except DataError as error:
             start = "" if Path(path).is_absolute() else _START
-            raise DataError(f"{_place(corpus, number)}: {error}{start}") from error
+            raise DataError(f"{place}: {error}{start}") from error
     return digest_of(stamps)
 
 
@@ -37,19 +37,16 @@ def naming_lines(corpus: CorpusOptions, errors: Errors) -> Iterator[None]:
     try:
         yield
     except UnreadableError as error:
-        number = next((number for number, path in _named(corpus, errors) if path == error.text), 0)
-        raise DataError(f"{_place(corpus, number) if number else corpus.name}: {error}") from error
+        place = next((place for place, path in _named(corpus, errors) if path == error.text), corpus.name)
+        raise DataError(f"{place}: {error}") from error
 
 
 _START = "; relative paths start from the working directory, or from a corpus's folder"
 
 
-def _named(corpus: CorpusOptions, errors: Errors) -> Iterator[tuple[int, str]]:
-    """The lines that name a file, and the paths that they name."""
-    for number, row in enumerate(read_rows(corpus, errors=errors), 1):
-        if row is not None and row[0].strip() and row[1].strip():
-            yield number, located(row, corpus)[0]
-
-
-def _place(corpus: CorpusOptions, number: int) -> str:
-    return f"{corpus.files[0]}:{number}"
+def _named(corpus: CorpusOptions, errors: Errors) -> Iterator[tuple[str, str]]:
+    """The places that name a file, such as "train.tsv:7", and the paths that they name."""
+    for shard in corpus.shards:
+        for number, row in enumerate(read_rows(shard, errors=errors), 1):
+            if row is not None and row[0].strip() and row[1].strip():
+                yield f"{shard.files[0]}:{number}", located(row, shard)[0]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.cache import content, digest_of, open_or_build, stamp
-from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, check_line_counts, read_rows, with_tag
-from seqloom.data.held_out import Part, in_part
+from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, read_rows, with_tag
+from seqloom.data.held_out import Part, in_part, shard_contents
 from seqloom.data.named_files import located, naming_lines, state_of_files
 from seqloom.data.sifted import Sifted
 from seqloom.data.text import Errors
@@ -126,8 +126,7 @@ def trained(
 
 def _identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
     """What the pairs of a corpus depend on: the contents of its files and how they are read, but not their names."""
-    contents = [content(path, cache) for path in corpus.files]
-    check_line_counts(corpus, [found.lines for found in contents])
+    contents = [found for shard in shard_contents(corpus, cache) for found in shard]
     kind = ["tsv", corpus.columns] if corpus.tsv else ["jsonl", corpus.fields] if corpus.jsonl else ["parallel"]
     return [FORMAT, kind, [found.sha256 for found in contents]]
 
