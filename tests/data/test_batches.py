@@ -23,6 +23,7 @@ from seqloom.data.batches import (
     valid_batches,
     valid_order,
 )
+from seqloom.data.mixing import Mixing
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.data.writer import Report
 from seqloom.structures import Batch, Sequences
@@ -95,8 +96,8 @@ def test_starting_anywhere_goes_on_the_same(data: st.DataObject, weighted: bool,
     corpora = [captions(40, seed=1), captions(70, seed=2, first=100)]
 
     def fresh() -> TrainingBatches:
-        weights = [3.0, 1.0] if weighted else None
-        return TrainingBatches(corpora, weights, batch_tokens=60, seed=5, pool_size=pool_size)
+        mixing = Mixing(weights=[3.0, 1.0] if weighted else None)
+        return TrainingBatches(corpora, mixing, batch_tokens=60, seed=5, pool_size=pool_size)
 
     whole = list(islice(fresh().iterate(), 120))
     start = data.draw(st.integers(1, 100))
@@ -129,7 +130,7 @@ def test_large_data_come_in_pools_and_each_pair_once_an_epoch() -> None:
 
 def test_weights_are_shares_of_the_pairs() -> None:
     corpora = [captions(1000), captions(100, first=5000)]
-    batches = TrainingBatches(corpora, [1.0, 3.0], batch_tokens=300, seed=3, pool_size=400)
+    batches = TrainingBatches(corpora, Mixing(weights=[1.0, 3.0]), batch_tokens=300, seed=3, pool_size=400)
     counts = sum((seen(one_pool(batches, pool)) for pool in range(10)), Counter())
     heavy = [counts[number] for number in range(5000, 5100)]
     assert sum(heavy) == 3000
@@ -225,5 +226,5 @@ def test_collating_adds_specials_and_padding(pairs: list[tuple[list[int], list[i
 )
 def test_bad_calls_are_sentences(weights: list[float] | None, numbers: dict[str, int], sentence: str) -> None:
     with pytest.raises(ValueError) as said:
-        TrainingBatches([captions(3)], weights, **{"batch_tokens": 10, "seed": 0, **numbers})
+        TrainingBatches([captions(3)], Mixing(weights=weights), **{"batch_tokens": 10, "seed": 0, **numbers})
     assert str(said.value) == sentence

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seqloom.data.mixing import BY_SIZE, Mixing
 from seqloom.data.permutation import Integers, key_of, shuffled, shuffled_stream
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.structures import Batch, Sequences
@@ -44,30 +46,26 @@ class Plan:
 class TrainingBatches:
     """An endless stream of batches over a mixture of corpora.
 
-    The data come in pools.  A pool takes the next pairs of each corpus's own endless shuffled stream, as many as its
-    weight says, sorts them by length, cuts them into batches and shuffles the batches.  With small data and no weights
-    a pool is exactly one epoch.
+    The data come in pools.  A pool takes the next pairs of each corpus's own endless shuffled stream, as many as the
+    mixture says, sorts them by length, cuts them into batches and shuffles the batches.  With small data, mixed by size
+    or so many times each, a pool is exactly one epoch; with larger ones an epoch is a whole number of pools.
     """
 
     def __init__(
         self,
         corpora: Sequence[PreparedCorpus],
-        weights: Sequence[float] | None = None,
+        mixing: Mixing = BY_SIZE,
         *,
         batch_tokens: int,
         batch_sentences: int | None = None,
         seed: int,
         pool_size: int = 65536,
     ):
-        """`weights` are the corpora's shares of the pairs, by default their sizes; `batch_tokens` counts padding too.
+        """The corpora are mixed by their sizes unless `mixing` says otherwise; `batch_tokens` counts padding too.
 
         With `batch_sentences` a batch has that many pairs instead, whatever their length; the last of a pool may have
         fewer.  Raises ValueError for numbers that can't be meant.
         """
-        sizes = [len(corpus) for corpus in corpora]
-        weights = sizes if weights is None else weights
-        if not corpora or len(weights) != len(corpora) or min(weights) <= 0:
-            raise ValueError(f"each corpus needs a weight above 0; got {len(corpora)} corpora and weights {weights}")
         if batch_tokens < 1 or pool_size < 1:
             raise ValueError(f"batch_tokens and pool_size must be at least 1, got {batch_tokens} and {pool_size}")
         if batch_sentences is not None and batch_sentences < 1:
@@ -76,9 +74,8 @@ class TrainingBatches:
         self._batch_tokens = batch_tokens
         self._batch_sentences = batch_sentences
         self._seed = seed
-        self._sizes = sizes
-        pool = min(pool_size, sum(sizes))
-        self._shares = [max(1, round(pool * weight / sum(weights))) for weight in weights]
+        self._sizes = [len(corpus) for corpus in corpora]
+        self._mixture = mixing.mixture(self._sizes, pool_size=pool_size)
         self._latest: tuple[int, Plan] | None = None  # planning is a function of the pool; this only saves time
 
     def iterate(self, start: Position = Position()) -> Iterator[tuple[Batch, Position]]:
@@ -92,9 +89,9 @@ class TrainingBatches:
             pool, first = pool + 1, 0
 
     def epoch(self, position: Position) -> float:
-        """How often the data have been gone through at this position: pairs drawn so far / pairs there are."""
-        within = position.batch / len(self.plan(position.pool).order) if position.batch else 0.0
-        return (position.pool + within) * sum(self._shares) / sum(self._sizes)
+        """How often the data have been gone through at this position: pairs drawn so far / pairs of an epoch."""
+        within = Fraction(position.batch, len(self.plan(position.pool).order)) if position.batch else 0
+        return float((position.pool + within) * sum(self._mixture.rates) / self._mixture.epoch)
 
     @property
     def pairs(self) -> int:
@@ -123,13 +120,12 @@ class TrainingBatches:
         order = length_order(source, target, ties=shuffled(len(source), key_of(self._seed, TIES, pool)))
         ends = cut(np.maximum(source, target)[order] + 1, self._batch_tokens, self._batch_sentences)
         # 3. which come in a random order
-        numbers = np.repeat(np.arange(len(drawn)), self._shares)
+        numbers = np.repeat(np.arange(len(drawn)), [len(indices) for indices in drawn])
         shuffle = shuffled(len(ends) - 1, key_of(self._seed, ORDER, pool))
         return Plan(numbers[order], np.concatenate(drawn)[order], ends, shuffle)
 
     def _draw(self, number: int, pool: int) -> Integers:
-        share = self._shares[number]
-        positions = np.arange(pool * share, (pool + 1) * share, dtype=np.int64)
+        positions = np.arange(*self._mixture.window(number, pool), dtype=np.int64)
         return shuffled_stream(positions, size=self._sizes[number], key=key_of(self._seed, number))
 
     def _collate(self, plan: Plan, batch: int) -> Batch:

@@ -8,6 +8,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
+from seqloom.data.mixing import Mixing
 from seqloom.data.rows import Pair, columns_of, fields_of, tagged
 from seqloom.data.shards import files_of, named, paired
 from seqloom.data.text import Errors, count_lines, read_lines
@@ -35,6 +36,7 @@ class CorpusOptions:
     tag: str | None = None  # stands before each source, a symbol of its own: what is wanted of it, such as <2de>
     folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
     weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
+    upsample: int | None = None  # each epoch holds it exactly so many times; None: once, unless there are weights
 
     def __post_init__(self) -> None:
         """Raises ValueError unless exactly one kind of file is named, and for other things that can't be meant."""
@@ -48,6 +50,8 @@ class CorpusOptions:
             raise ValueError(f"columns are counted from 1, got {min(self.columns)}")
         if self.weight is not None and not self.weight > 0:
             raise ValueError(f"weight must be above 0, got {self.weight}")
+        if self.upsample is not None and self.upsample < 1:
+            raise ValueError(f"upsample must be at least 1, got {self.upsample}")
         if self.tag is not None:
             _check_tag(self.tag, self.folder)
 
@@ -80,6 +84,7 @@ class DataOptions:
 
     train: CorpusOptions | list[CorpusOptions]
     valid: CorpusOptions | list[CorpusOptions] | None = None  # None: some of `train` is held out
+    temperature: float | None = None  # shares of the corpora are their numbers of pairs ^ (1 / temperature)
     valid_lines: int = 1000  # how many to hold out, but at most 5 % of the corpus
     errors: Errors = "stop"  # what to do about a line that is not UTF-8
     max_length: MaxLength = 256  # tokens a side, without bos and eos
@@ -93,11 +98,23 @@ class DataOptions:
                 raise ValueError(f"{name} must be at least 1, got {least}")
         if not self.train_corpora:
             raise ValueError("train names no corpus")
-        if len({corpus.weight is None for corpus in self.train_corpora}) > 1:
-            raise ValueError("either every corpus of train has a weight or none has")
+        self._check_mixing()
         for corpus in self.valid_corpora:
             if corpus.tag is not None and corpus.tag not in self.tags:
                 raise ValueError(f"valid has the tag {corpus.tag!r} and train has not{suggest(corpus.tag, self.tags)}")
+
+    def _check_mixing(self) -> None:
+        ways = {"weight": self._any("weight"), "upsample": self._any("upsample"), "temperature": self.temperature}
+        chosen = [name for name, value in ways.items() if value]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} are ways to mix corpora of which only one can be chosen")
+        if len({corpus.weight is None for corpus in self.train_corpora}) > 1:
+            raise ValueError("either every corpus of train has a weight or none has")
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+
+    def _any(self, name: str) -> bool:
+        return any(getattr(corpus, name) is not None for corpus in self.train_corpora)
 
     @property
     def train_corpora(self) -> list[CorpusOptions]:
@@ -115,10 +132,11 @@ class DataOptions:
         return tuple(dict.fromkeys(corpus.tag for corpus in self.train_corpora if corpus.tag is not None))
 
     @property
-    def weights(self) -> list[float] | None:
-        """The weights of `train`'s corpora, or None if their sizes decide."""
+    def mixing(self) -> Mixing:
+        """How `train`'s corpora are mixed."""
         weights = [corpus.weight for corpus in self.train_corpora if corpus.weight is not None]
-        return weights or None
+        times = [corpus.upsample or 1 for corpus in self.train_corpora] if self._any("upsample") else None
+        return Mixing(weights=weights or None, temperature=self.temperature, upsample=times)
 
 
 def _check_tag(tag: str, folder: Path | None) -> None:

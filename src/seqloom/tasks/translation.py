@@ -71,7 +71,7 @@ class TranslationTask(Task):
         self.validation = [self.files.prepared(corpus, "valid", self.tokenizers) for corpus in self.files.valid_corpora]
         self.training = TrainingBatches(
             self.corpora,
-            self.setting.data.weights,
+            self.setting.data.mixing,
             batch_tokens=self.setting.batch_tokens,
             batch_sentences=self.setting.batch_sentences,
             seed=self.setting.seed,
