@@ -286,3 +286,13 @@ def test_copying_needs_attention() -> None:
     assert str(caught.value) == (
         "unknown: copy needs attention over the source, and this model has none; choose never or show"
     )
+
+
+def test_samples_are_the_same_whatever_is_translated_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    options, lines = SearchOptions(sample=True, n_best=2, max_length=8), [*LINES, "", "a dog", *LINES]
+    together = TRANSLATOR.translate(lines, options)
+    assert together[0].text != together[len(LINES) + 2].text, "a line that comes twice is drawn twice"
+    pieces = [*TRANSLATOR.stream(lines[:3], options), *TRANSLATOR.stream(lines[3:], options, first=3)]
+    monkeypatch.setattr(translate, "WINDOW", 2)
+    for found in (pieces, TRANSLATOR.translate(lines, options)):
+        assert [[a.text for a in t.alternatives] for t in found] == [[a.text for a in t.alternatives] for t in together]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from seqloom.data.batches import collate_source, cut
 from seqloom.data.dictionary import read_dictionary
@@ -118,15 +119,20 @@ class Translator:
         tag: str | None = None,
         attention: bool = False,
         trace: bool = False,
+        first: int = 0,
     ) -> Iterator[Translation]:
-        """The same for any number of sentences, in constant memory and in their order."""
+        """The same for any number of sentences, in constant memory and in their order.
+
+        What is drawn at random for a sentence depends on its number in the text; `first` is that of the first one here.
+        """
         self.check_tag(tag)
         remaining, options = (tagged(sentence, tag) for sentence in sentences), options or self.options
         asked = _Asked(options, attention, trace, read_dictionary(options.dictionary) if options.dictionary else {})
         length = self.tokenizers.source.length
         size = min(WINDOW, max(1, WINDOW_TOKENS // length)) if length else WINDOW
         while window := list(islice(remaining, size)):
-            yield from self._window(window, asked)
+            yield from self._window(window, asked, first)
+            first += len(window)
 
     def check_tag(self, tag: str | None) -> None:
         """Raises UsageError unless this is a tag of the training data, or None."""
@@ -137,7 +143,7 @@ class Translator:
             raise UsageError(f"this model was trained without tags, so it can't be told {tag!r}")
         raise UsageError(f"this model knows no tag {tag!r}; its tags are {', '.join(known)}")
 
-    def _window(self, sentences: list[str], asked: _Asked) -> list[Translation]:
+    def _window(self, sentences: list[str], asked: _Asked, first: int) -> list[Translation]:
         limit = self.tokenizers.source.length or asked.options.max_source_length
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
@@ -152,20 +158,30 @@ class Translator:
         length = self.tokenizers.source.length
         lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
         for rows in np.split(order, cut(lengths, BATCH_TOKENS)[1:-1]):
-            rankings, recorder = self._search([sources[i] for i in rows], asked)
+            rankings, recorder = self._search([sources[i] for i in rows], asked, torch.from_numpy(rows + first))
             for row, (i, hypotheses) in enumerate(zip(rows, rankings, strict=True)):
                 result = replace(results[i], trace=recorder.trace(row) if recorder else None)
                 results[i] = self._translation(result, sources[i], hypotheses, asked)
         return results
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]], asked: _Asked) -> tuple[list[list[Hypothesis]], Recorder | None]:
+    def _search(
+        self, sources: list[list[int]], asked: _Asked, numbers: Tensor
+    ) -> tuple[list[list[Hypothesis]], Recorder | None]:
         encoded = self.model.encode(collate_source(sources).to(self.device))
         tags = self.tokenizers.target.vocabulary.ids(self.tokenizers.target.tags)  # never written: they are for sources
         rules = [Forbid([BOS, UNK, *tags] if asked.options.unknown == "never" else [BOS, *tags])]
         attention, recorder = asked.attention or asked.copies, Recorder() if asked.trace else None
         decoder = self.model.decoder
-        found = beam_search(decoder, encoded, asked.options, rules=rules, attention=attention, recorder=recorder)
+        found = beam_search(
+            decoder,
+            encoded,
+            asked.options,
+            rules=rules,
+            attention=attention,
+            recorder=recorder,
+            numbers=numbers,
+        )
         return found, recorder
 
     def _translation(

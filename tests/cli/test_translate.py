@@ -128,3 +128,39 @@ def test_a_tag_that_a_run_does_not_know_is_named_before_input_is_awaited(seqloom
     assert seqloom.refused("translate", trained, "--tag", "<2de>", code=2) == (
         "seqloom: this model was trained without tags, so it can't be told '<2de>'\n"
     )
+
+
+def test_samples_follow_from_the_seed_and_the_line(seqloom: Any, trained: Path) -> None:
+    lines = ["a b c d e f", "", "j i h g f e"] * 3
+    arguments = ("--sample", "--temperature", "2", "--n-best", "2", "--json")
+    first, again, other = (
+        [
+            [a["text"] for a in json.loads(row)["alternatives"]]
+            for row in fed(seqloom, trained, lines, *arguments, *seed)
+        ]
+        for seed in ([], ["--seed", "1"], ["--seed", "2"])
+    )
+    assert first == again != other
+    assert len({tuple(row) for row in first[::3]}) > 1, "the same line, drawn three times"
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (
+            ["--sample", "--beam-size", "2"],
+            "--beam-size is for beam search; with --sample, --n-best says how many translations are drawn",
+        ),
+        (["--seed", "2"], "--seed is for --sample: beam search leaves nothing to chance"),
+        (["--top-k", "2"], "top_k is for sample: true, got top_k 2 and sample: false"),
+        (["--sample", "--temperature", "0"], "temperature must be above 0, got 0.0"),
+    ],
+)
+def test_what_sampling_can_not_be_told(seqloom: Any, trained: Path, arguments: list[str], sentence: str) -> None:
+    assert seqloom.refused("translate", trained, *arguments, code=2) == f"seqloom: {sentence}\n"
+
+
+def test_a_beam_size_makes_a_run_that_samples_search() -> None:
+    run = SearchOptions(sample=True, temperature=2.0, top_k=3)
+    assert search(run, beam_size=4) == SearchOptions(beam_size=4)
+    assert search(run, beam_size=None, seed=3) == SearchOptions(sample=True, temperature=2.0, top_k=3, seed=3)

@@ -26,6 +26,13 @@ Unknown = Annotated[
 Dictionary = Annotated[
     Path | None, typer.Option("--dictionary", help="Lines SOURCE<TAB>TARGET[<TAB>P], to translate what is copied.")
 ]
+Sample = Annotated[bool, typer.Option("--sample", help="Draw --n-best translations at random, without a beam.")]
+Temperature = Annotated[float | None, typer.Option("--temperature", help="Of --sample: above 1 is more varied.")]
+TopK = Annotated[int | None, typer.Option("--top-k", help="Of --sample: draw out of the k likeliest tokens.")]
+TopP = Annotated[
+    float | None, typer.Option("--top-p", help="Of --sample: draw out of the fewest tokens that have this probability.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of --sample: decides everything that is drawn.")]
 Tag = Annotated[str | None, typer.Option("--tag", help="Put this tag of the training data before each line.")]
 Runs = Annotated[
     list[Path], typer.Argument(metavar="RUN", help="A run directory; with --ensemble, several.", show_default=False)
@@ -69,8 +76,17 @@ def search(
     max_length: int | None = None,
     unknown: str | None = None,
     dictionary: Path | None = None,
+    sample: bool = False,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
 ) -> SearchOptions:
     """The run's search options with the user's changes; UsageError for values that can't be meant."""
+    if sample and beam_size is not None:
+        raise UsageError("--beam-size is for beam search; with --sample, --n-best says how many translations are drawn")
+    if seed is not None and not (sample or base.sample):
+        raise UsageError("--seed is for --sample: beam search leaves nothing to chance")
     asked = {
         "beam_size": beam_size,
         "n_best": n_best,
@@ -78,8 +94,15 @@ def search(
         "max_length": max_length,
         "unknown": unknown,
         "dictionary": dictionary,
+        "sample": sample or None,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
     }
     changes: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    if beam_size is not None and base.sample:  # a beam after all
+        changes |= {"sample": False, "temperature": 1.0, "top_k": None, "top_p": None}
     if unknown in ("never", "show"):
         changes.setdefault("dictionary", None)  # the run's own would have no use
     return checked(partial(replace, base), **changes)

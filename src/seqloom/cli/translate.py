@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,11 @@ def command(
     max_length: options.MaxLength = None,
     unknown: options.Unknown = None,
     dictionary: options.Dictionary = None,
+    sample: options.Sample = False,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.Seed = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
     tag: options.Tag = None,
     ensemble: options.Ensemble = False,
@@ -44,11 +48,16 @@ def command(
         max_length=max_length,
         unknown=unknown or ("copy" if dictionary else None),
         dictionary=dictionary,
+        sample=sample,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
     )
     translator.check_tag(tag)  # before anyone waits for input
-    numbers = count()
+    first = 0
     for group in input_groups(input):
-        for translation, number in zip(translator.stream(group, chosen, tag=tag), numbers, strict=False):
+        for number, translation in enumerate(translator.stream(group, chosen, tag=tag, first=first), first):
             if translation.truncated:
                 print(
                     f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "
@@ -62,4 +71,5 @@ def command(
                     print(f"{number} ||| {one_line(alternative.text)} ||| {alternative.score:.4f}")
             else:
                 print(one_line(translation.text))
+        first += len(group)
         sys.stdout.flush()

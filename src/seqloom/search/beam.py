@@ -1,4 +1,7 @@
-"""Beam search.  It knows `start`, `forward` and `project` of a decoder, `select` of its state, and nothing else."""
+"""Beam search, and sampling by the same loop.
+
+It knows `start`, `forward` and `project` of a decoder, `select` of its state, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor
 
 from seqloom.decoders.base import Decoder
+from seqloom.search import sampling
 from seqloom.search.rules import Rule
 from seqloom.search.trace import Extension, Recorder
 from seqloom.structures import Encoded, Rows, State
@@ -31,6 +35,10 @@ class SearchOptions:
     `unknown`: the symbol for unknown words is "never" generated; or it may be, and is to "show"; or is to be replaced
     by a "copy" of the source token that was looked at most (https://arxiv.org/abs/1412.2007).  A `dictionary` says what
     is written in place of such a source token, where it has it.
+
+    With `sample`, `n_best` targets of each sentence are drawn, each token by the model's own probabilities at this
+    `temperature`, out of the `top_k` most likely or the fewest that have `top_p` of the probability, where these are
+    given; `beam_size` has no say then.  What is drawn is a function of the `seed` and the number of the sentence.
     """
 
     beam_size: int = 5
@@ -40,18 +48,38 @@ class SearchOptions:
     max_source_length: int = 512
     unknown: Literal["never", "show", "copy"] = "never"
     dictionary: Path | None = None
+    sample: bool = False
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("beam_size", "n_best", "max_length", "max_source_length"):
+        for name in ("beam_size", "n_best", "max_length", "max_source_length", "top_k"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.n_best > self.beam_size:
+        self._check_sampling()
+        if self.n_best > self.beam_size and not self.sample:
             raise ValueError(f"n_best can't exceed beam_size, got n_best {self.n_best} and beam_size {self.beam_size}")
         if self.unknown not in ("never", "show", "copy"):
             raise ValueError(f"unknown must be never, show or copy, got {self.unknown!r}")
         if self.dictionary is not None and self.unknown != "copy":
             raise ValueError(f"a dictionary is for unknown: copy, got unknown: {self.unknown}")
+
+    def _check_sampling(self) -> None:
+        if not self.temperature > 0 or math.isinf(self.temperature):
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        for name, neutral in (("temperature", 1.0), ("top_k", None), ("top_p", None)):
+            if getattr(self, name) != neutral and not self.sample:
+                raise ValueError(f"{name} is for sample: true, got {name} {getattr(self, name)} and sample: false")
+
+    @property
+    def width(self) -> int:
+        """How many hypotheses of a sentence are under way at once."""
+        return self.n_best if self.sample else self.beam_size
 
     def score(self, log_prob: float, length: int) -> float:
         """The score by which finished hypotheses are ranked."""
@@ -81,6 +109,7 @@ class _Beam(Rows):
     tokens: Tensor  # [N, t], bos first
     log_probs: Tensor  # [N]
     attention: Tensor | None  # [N, L, H, t - 1, S]
+    keys: Tensor | None  # [N] what all that is drawn for a hypothesis follows from, where anything is
 
 
 @torch.inference_mode()
@@ -92,17 +121,19 @@ def beam_search(
     rules: Sequence[Rule] = (),
     attention: bool = False,
     recorder: Recorder | None = None,
+    numbers: Tensor | None = None,
 ) -> list[list[Hypothesis]]:
     """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
 
     A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence do
     not depend on what else is in the batch.  A `recorder` is told what every step extended, kept, finished and pruned.
+    `numbers` [B] are those of the sentences in their text, by which samples differ; by default, counted from 0.
     """
-    B, K, device = len(source.mask), options.beam_size, source.mask.device
+    B, K, device = len(source.mask), options.width, source.mask.device
     limits = options.limits(source)  # [B]
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
-    beam = _first(decoder, source, K)
     sentences = torch.arange(B, device=device)  # [B] which sentence each K rows of the beam belong to
+    beam = _first(decoder, source, options, sentences if numbers is None else numbers)
 
     for length in range(1, int(limits.max()) + 1):
         # 1. Extend every hypothesis by every token.
@@ -110,15 +141,14 @@ def beam_search(
         log_probs = decoder.project(output.features[:, -1]).float().log_softmax(-1)  # [N, V]
         for rule in rules:
             log_probs = rule.apply(log_probs, beam.tokens)
-        V, last = log_probs.size(-1), limits[sentences] == length  # [B]
+        last = limits[sentences] == length  # [B]
         if last.any():
             log_probs = _only_end(log_probs, last.repeat_interleave(K))
         seen = _joined(beam.attention, output.attention) if attention else None
 
-        # 2. Keep the 2K best: even if K of them end here, K go on.
-        totals = (beam.log_probs[:, None] + log_probs).view(len(sentences), K * V)
-        best, index = totals.topk(min(2 * K, K * V))  # [B, 2K]
-        parents, tokens = index // V, index % V  # which of its sentence's K rows, and what behind it
+        # 2. Choose among them, the best first: which of its sentence's K rows, and what behind it.
+        choose = _drawn if options.sample else _likeliest
+        best, parents, tokens = choose(beam, log_probs, options)  # [B, C]
         rows = torch.arange(len(sentences), device=device)[:, None] * K + parents  # of the beam
         ended = (tokens == EOS) & (best > -math.inf)
 
@@ -146,14 +176,32 @@ def beam_search(
     return [_ranked(hypotheses)[: options.n_best] for hypotheses in found]
 
 
-def _first(decoder: Decoder, source: Encoded, K: int) -> _Beam:
-    """K rows a sentence, of which all but one are impossible."""
-    B, device = len(source.mask), source.mask.device
+def _first(decoder: Decoder, source: Encoded, options: SearchOptions, numbers: Tensor) -> _Beam:
+    """K rows a sentence, of which all but one are impossible, unless each is to be a sample."""
+    B, K, device = len(source.mask), options.width, source.mask.device
     rows = torch.arange(B, device=device).repeat_interleave(K)
-    log_probs = torch.full((B, K), -math.inf, device=device)
+    log_probs = torch.full((B, K), 0.0 if options.sample else -math.inf, device=device)
     log_probs[:, 0] = 0
     tokens = torch.full((B * K, 1), BOS, device=device)
-    return _Beam(decoder.start(source).select(rows), tokens, log_probs.flatten(), None)
+    drawn_by = sampling.keys(options.seed, numbers.to(device), K) if options.sample else None
+    return _Beam(decoder.start(source).select(rows), tokens, log_probs.flatten(), None, drawn_by)
+
+
+def _likeliest(beam: _Beam, log_probs: Tensor, options: SearchOptions) -> tuple[Tensor, Tensor, Tensor]:
+    """The 2K best extensions, so that even if K of them end here, K go on: log-probabilities, parents and tokens."""
+    K, V = options.width, log_probs.size(1)
+    best, index = (beam.log_probs[:, None] + log_probs).view(-1, K * V).topk(min(2 * K, K * V))  # [B, 2K]
+    return best, index // V, index % V
+
+
+def _drawn(beam: _Beam, log_probs: Tensor, options: SearchOptions) -> tuple[Tensor, Tensor, Tensor]:
+    """One extension of each row, drawn at random: log-probabilities, parents and tokens, [B, K] each."""
+    assert beam.keys is not None
+    likely = sampling.tempered(log_probs, options.temperature, options.top_k, options.top_p)
+    tokens = sampling.draw(likely, beam.keys, beam.tokens.size(1))  # [N]
+    totals = beam.log_probs + log_probs.gather(1, tokens[:, None])[:, 0]
+    best, parents = totals.view(-1, options.width).sort(descending=True, stable=True)
+    return best, parents, tokens.view(-1, options.width).gather(1, parents)
 
 
 def _picked(beam: _Beam, rows: Tensor) -> _Beam:
@@ -184,9 +232,9 @@ def _can_improve(found: list[Hypothesis], options: SearchOptions, best: float, l
     """Whether a hypothesis of this log-probability may still enter the results, whatever its length in the end."""
     if best == -math.inf:
         return False
-    if len(found) < options.beam_size:
+    if len(found) < options.width:
         return True
-    if options.beam_size == 1:  # greedy search takes the first end, whatever the length penalty promises
+    if options.width == 1:  # greedy search takes the first end, whatever the length penalty promises
         return False
     reach = max(options.score(best, limit), options.score(best, 1))  # log-probabilities only fall
     return reach > _ranked(found)[options.n_best - 1].score
