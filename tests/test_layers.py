@@ -11,14 +11,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "seqloom"
 
-VALUES = {"bounds", "structures", "registry", "vocabulary", "errors", "hardware"}
+VALUES = {"bounds", "structures", "registry", "vocabulary", "errors", "hardware", "ranks"}
 PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks"} | LEARNING | TEXT | TRAINING
 USE = {"config", "translate", "runs", "rehearsal", "doctor", "averaging"}
-FRONT = {"inspect", "demo", "cli", "compat"}
+FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
 # What each part may import, beside itself; `decoders.base` stands for that one module.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": VALUES | LEARNING | TEXT | {"translate"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
     **dict.fromkeys(["config", "runs", "rehearsal", "doctor", "averaging"], BELOW_USE | USE),
-    **dict.fromkeys(["inspect", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
+    **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
     "cli": BELOW_USE | USE | FRONT,
     "compat": VALUES | {"config"},  # text in, text out: it builds nothing
     "__init__": BELOW_USE | USE,
