@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqloom.data import cache as cache_module
+from seqloom.data import encoding as encoding_module
 from seqloom.data import prepared as prepared_module
 from seqloom.data import writer as writer_module
 from seqloom.data.cache import cache_directory, content
@@ -57,7 +57,7 @@ def test_ids_are_those_of_the_text(
     options = write(directory, [*pairs, ("ab", "cd")])
     kept = [pair for pair in [*pairs, ("ab", "cd")] if all(0 < len(side) <= 6 for side in pair)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer_module, "BLOCK_LINES", block)
+        patch.setattr(encoding_module, "BLOCK_LINES", block)
         made = prepare(options, JOINT, cache=directory, max_length=6)
     assert texts(made) == [(s.replace("z", "⁇"), t.replace("z", "⁇")) for s, t in kept]
     source, target = made.lengths(np.arange(len(made)))
@@ -216,15 +216,6 @@ def test_a_file_that_changes_meanwhile_is_a_sentence(
     with pytest.raises(DataError) as said:
         prepare(corpus, JOINT, cache=tmp_path, progress=change)
     assert str(said.value) == f"{corpus.name} changed while being read; start again when nothing writes to it"
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path, corpus: CorpusOptions) -> None:
-    old, fresh = tmp_path / "prepared" / ".old", tmp_path / "prepared" / ".fresh"
-    for place, age in ((old, 2 * cache_module.STALE), (fresh, 0)):
-        place.mkdir(parents=True)
-        os.utime(place, (time.time() - age,) * 2)
-    prepare(corpus, JOINT, cache=tmp_path)
-    assert (old.exists(), fresh.exists()) == (False, True)
 
 
 def test_tokenizers_are_trained_once(tmp_path: Path) -> None:

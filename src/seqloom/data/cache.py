@@ -10,19 +10,18 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from seqloom.data.aside import aside, remove_leftovers
 from seqloom.data.text import cannot_read, count_lines
 from seqloom.errors import CheckpointError, DataError
 
 T = TypeVar("T")
 UNUSABLE = (OSError, ValueError, KeyError, TypeError, CheckpointError)  # what reading a damaged entry may raise
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-STALE = 24 * 3600  # seconds after which what a killed process left behind is removed
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +60,7 @@ def content(path: Path, cache: Path) -> Content:
     found = Content(_sha256(path), count_lines(path))
     with contextlib.suppress(OSError):  # then it is read again next time
         known.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(known.parent)
         partial = known.with_name(f".{known.name}.{secrets.token_hex(4)}")
         partial.write_text(json.dumps(asdict(found)))
         os.replace(partial, known)
@@ -95,32 +95,28 @@ def open_or_build(place: Path, read: Callable[[Path], T], build: Callable[[Path]
         return read(place)
     except UNUSABLE:
         pass
-    aside = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        aside.mkdir(parents=True)
-        _remove_stale(place.parent)
-        build(aside)
-        _move(aside, place, read)
+        with aside(place) as directory:
+            build(directory)
+            _move(directory, place, read)
     except OSError as error:
         raise _cannot_write(place.parent, error) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return read(place)
 
 
-def _move(aside: Path, place: Path, read: Callable[[Path], Any]) -> None:
+def _move(made: Path, place: Path, read: Callable[[Path], Any]) -> None:
     """Rename into place; what is already there stays if it can be read."""
     try:
-        os.rename(aside, place)
+        os.rename(made, place)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
         try:
             read(place)  # another process was faster
         except UNUSABLE:
-            os.rename(place, f"{aside}.damaged")
-            shutil.rmtree(f"{aside}.damaged", ignore_errors=True)
-            os.rename(aside, place)
+            os.rename(place, f"{made}.damaged")
+            shutil.rmtree(f"{made}.damaged", ignore_errors=True)
+            os.rename(made, place)
 
 
 def _cannot_write(directory: Path, error: OSError) -> DataError:
@@ -130,13 +126,6 @@ def _cannot_write(directory: Path, error: OSError) -> DataError:
             " or $SEQLOOM_CACHE"
         )
     return DataError(f"{directory}: prepared data can't be written here: {(error.strerror or str(error)).lower()}")
-
-
-def _remove_stale(directory: Path) -> None:
-    for entry in directory.glob(".*"):
-        with contextlib.suppress(OSError):
-            if entry.stat().st_mtime < time.time() - STALE:
-                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from seqloom.data.cache import content, digest_of, open_or_build, stamp
 from seqloom.data.corpora import CorpusOptions, MaxLength, TooLong, both, read_rows, with_tag
-from seqloom.data.held_out import Part, in_part, shard_contents
+from seqloom.data.encoding import Encoding, blocks
+from seqloom.data.held_out import Part, count_pairs, in_part, shard_contents
 from seqloom.data.named_files import located, naming_lines, state_of_files
+from seqloom.data.pace import Pace
+from seqloom.data.rows import Pair
 from seqloom.data.sifted import Sifted
 from seqloom.data.text import Errors
-from seqloom.data.writer import FORMAT, Report, Writer, blocks
+from seqloom.data.workers import encoded, workers_for
+from seqloom.data.writer import FORMAT, Report, Writer
 from seqloom.errors import DataError, UsageError
 from seqloom.tokenizers import Tokenizer, Tokenizers, describe, fingerprint, load, save
 
@@ -68,9 +73,13 @@ def prepare(
     too_long: TooLong = "drop",
     errors: Errors = "stop",
     sifted: Sifted | None = None,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> PreparedCorpus:
-    """The ids of a corpus, or of one part of it, made now unless `cache` has them; `progress` hears how many are done.
+    """The ids of a corpus, or of one part of it, made now unless `cache` has them.
+
+    So many `workers` make them, by default one for each core; that changes nothing about the result.  `progress` hears
+    how many rows have been read; without it the log says so every now and then.
 
     `max_length` counts tokens a side; longer pairs are left out, or cut to that, and those with an empty side are left
     out; the report counts both.
@@ -87,22 +96,27 @@ def prepare(
     elif corpus.folder:
         raise UsageError(f"{corpus.name}: folder is for sources that name files, and this tokenizer reads their text")
     key = digest_of([_identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
+    encoding = Encoding(tokenizers, both(max_length), too_long == "cut")
 
     def build(directory: Path) -> None:
-        read = read_rows(corpus, errors=errors)
+        lines = count_pairs(corpus, cache)
+        read = _Counted(read_rows(corpus, errors=errors))
         left = sifted.rows(read) if sifted else read
         wanted = (row for row in left if row is None or in_part(row[0], part, valid_share))
         rows = (row and located(with_tag(row, corpus), corpus) for row in wanted)
-        done = 0
-        with naming_lines(corpus, errors), Writer(directory, tokenizers, both(max_length), too_long) as writer:
-            for block in blocks(rows, tokens_each=tokenizers.source.length or 0):
-                writer.write(block)
-                done += len(block)
-                if progress:
-                    progress(done)
+        texts = blocks(rows, tokens_each=tokenizers.source.length or 0)
+        tell = progress or Pace("preparing", lines)
+        made = encoded(encoding, texts, workers=workers_for(lines, workers), directory=directory)
+        with naming_lines(corpus, errors), closing(made), Writer(directory, encoding.types) as writer:
+            for block in made:
+                writer.append(block)
+                tell(read.count)
         if before != [stamp(path) for path in corpus.files]:
             raise DataError(f"{corpus.name} changed while being read; start again when nothing writes to it")
-        writer.finish(corpus.name, key, filtered=sifted.left_out if sifted else {})
+        report = writer.finish(key, filtered=sifted.left_out if sifted else {})
+        if not report.kept:
+            most = " and ".join(str(length) for length in dict.fromkeys(both(max_length)))
+            raise DataError(f"{corpus.name}: no pair is usable (max_length is {most} tokens): {report}")
 
     return open_or_build(cache / "prepared" / key, PreparedCorpus, build)
 
@@ -122,6 +136,22 @@ def trained(
         save(tokenizer, directory, "tokenizer")
 
     return open_or_build(cache / "tokenizers" / key, lambda place: load(place, "tokenizer"), build)
+
+
+class _Counted:
+    """Hands rows on and counts them."""
+
+    def __init__(self, rows: Iterator[Pair | None]):
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Pair | None]:
+        return self
+
+    def __next__(self) -> Pair | None:
+        row = next(self._rows)
+        self.count += 1
+        return row
 
 
 def _identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
