@@ -136,7 +136,12 @@ class TrainingBatches:
 def valid_batches(corpus: PreparedCorpus, batch_tokens: int, batch_sentences: int | None = None) -> Iterator[Batch]:
     """Every pair of a corpus once, in batches of similar length."""
     for indices in valid_order(corpus, batch_tokens, batch_sentences):
-        yield collate([_pair(corpus, i) for i in indices.tolist()])
+        yield batch_of(corpus, indices)
+
+
+def batch_of(corpus: PreparedCorpus, indices: Integers) -> Batch:
+    """The batch with the pairs of a corpus at these indices."""
+    return collate([_pair(corpus, i) for i in indices.tolist()])
 
 
 def valid_order(corpus: PreparedCorpus, batch_tokens: int, batch_sentences: int | None = None) -> list[Integers]:

@@ -6,17 +6,19 @@ import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice, zip_longest
+from functools import partial
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from seqloom.data.batches import Position, TrainingBatches, valid_batches
+from seqloom.data.batches import Position, TrainingBatches, batch_of, valid_order
 from seqloom.data.cache import cache_directory, content
 from seqloom.data.corpora import CorpusOptions, both
 from seqloom.data.held_out import Part, read_part, valid_share
+from seqloom.data.permutation import Integers
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
@@ -124,7 +126,7 @@ class TranslationTask(Task):
         loss, pairs = self._valid_loss(model), list(islice(self.files.valid_pairs(), self.valid_most))
         sources, references = [source for source, _ in pairs], [self.tokenizers.target.restore(t) for _, t in pairs]
         translator = Translator(model, self.tokenizers, self.valid_search, device=next(model.parameters()).device)
-        hypotheses = [translation.text for translation in translator.translate(sources)]
+        hypotheses = self.ranks.shared(lambda part: [found.text for found in translator.translate(part)], sources)
         scores = {metric.name: metric.score(hypotheses, references) for metric in self.metrics}
         values = {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {n: s.value for n, s in scores.items()}
         values |= self._values_by_tag(sources, hypotheses, references)
@@ -139,10 +141,15 @@ class TranslationTask(Task):
     def _valid_loss(self, model: Model) -> float:
         """The mean loss of a target token."""
         size = self.setting.batch_tokens, self.setting.batch_sentences
-        batches = chain.from_iterable(valid_batches(corpus, *size) for corpus in self.validation)
+        batches = [(corpus, rows) for corpus in self.validation for rows in valid_order(corpus, *size)]
         device = next(model.parameters()).device
-        losses = [teacher_forced(model, batch.to(device)) for batch in batches]
-        return sum(loss.total.item() for loss in losses) / sum(loss.count for loss in losses)
+
+        def losses(part: list[tuple[PreparedCorpus, Integers]]) -> list[tuple[float, int]]:
+            found = (teacher_forced(model, batch_of(corpus, rows).to(device)) for corpus, rows in part)
+            return [(loss.total.item(), loss.count) for loss in found]
+
+        sums = self.ranks.shared(losses, batches)
+        return sum(total for total, _ in sums) / sum(count for _, count in sums)
 
     def _values_by_tag(
         self, sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
@@ -162,7 +169,8 @@ class TranslationTask(Task):
         self, model: Model, pairs: Sequence[tuple[str, str]], references: Sequence[str]
     ) -> dict[str, float]:
         limits, tokens = both(self.setting.data.max_length), self.setting.batch_tokens
-        texts = forced_texts(model, self.tokenizers, pairs, max_length=limits, tokens=tokens)
+        forced = partial(forced_texts, model, self.tokenizers, max_length=limits, tokens=tokens)
+        texts = self.ranks.shared(forced, pairs)
         return {f"teacher_forced.{metric.name}": metric.score(texts, references).value for metric in self.metrics}
 
     @torch.inference_mode()
@@ -227,6 +235,7 @@ class _Files:
             max_length=self.data.max_length,
             too_long=self.data.too_long,
             errors=self.data.errors,
+            workers=self.data.workers,
         )
 
     def valid_pairs(self) -> Iterator[tuple[str, str]]:
