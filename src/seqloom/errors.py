@@ -28,5 +28,13 @@ class UnreadableError(DataError):
         self.text = text
 
 
+NO_MEMORY = ("allocate memory", "out of memory", "size calculation overflowed")  # PyTorch's words, on every device
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory, of the machine or of a GPU."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
 class CheckpointError(SeqloomError):
     """A run directory is in use, or nothing in it can be loaded."""

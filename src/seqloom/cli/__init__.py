@@ -26,9 +26,7 @@ from seqloom.cli import (
     translate,
     vocabulary,
 )
-from seqloom.errors import SeqloomError
-
-NO_MEMORY = ("allocate memory", "out of memory", "size calculation overflowed")  # PyTorch's words, on every device
+from seqloom.errors import SeqloomError, is_out_of_memory
 
 app = typer.Typer(
     name="seqloom",
@@ -90,7 +88,7 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 1)
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         _fail("there is not enough memory for this: make the model or the batches smaller", 1)
     except KeyboardInterrupt:
