@@ -85,6 +85,11 @@ def test_what_weights_depend_on_can_not_change(toy: Path, run: Path) -> None:
     )
 
 
+def test_how_data_are_made_ready_may_change(toy: Path, run: Path, tmp_path: Path) -> None:
+    changed = config(toy, "train.keep_best=loss", "data.workers=1", f"data.cache={tmp_path / 'elsewhere'}")
+    assert runs.train(changed, run).step == 30
+
+
 @pytest.mark.parametrize("change", ["data.max_length=9", "tokenizer.lowercase=true", "train.optimizer=SGD", "task=x"])
 def test_each_part_that_is_fixed_is_held(toy: Path, run: Path, change: str) -> None:
     change = change.replace("task=x", "task={class: translation, valid_most: 3}")

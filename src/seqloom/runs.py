@@ -32,6 +32,7 @@ from seqloom.translate import Translator
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
 # Hooks are not among it: what they do to weights they do once, in a new run.
 FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
+FREE = ("data.cache", "data.workers")  # they change where and how fast data are made ready, not what is made
 
 
 def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) -> Progress:
@@ -157,7 +158,7 @@ def _check_same(config: Config, directory: Path) -> None:
     changes = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key.startswith(FIXED)
+        if before.get(key) != now.get(key) and key.startswith(FIXED) and not key.startswith(FREE)
     ]
     if changes:
         raise UsageError(

@@ -141,6 +141,7 @@ def test_options_of_the_data() -> None:
         ({"train": [plain, heavy]}, "either every corpus of train has a weight or none has"),
         ({"train": []}, "train names no corpus"),
         ({"train": plain, "valid_lines": 0}, "valid_lines must be at least 1, got 0"),
+        ({"train": plain, "workers": 0}, "workers must be at least 1, or null, got 0"),
         ({"train": plain, "max_length": 0}, "max_length must be at least 1, got 0"),
         ({"train": plain, "max_length": (9, -1)}, "max_length must be at least 1, got -1"),
     ):

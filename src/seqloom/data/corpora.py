@@ -90,12 +90,15 @@ class DataOptions:
     max_length: MaxLength = 256  # tokens a side, without bos and eos
     too_long: TooLong = "drop"  # a longer pair leaves the training data, or only its first tokens stay
     cache: Path | None = None  # where prepared data are kept; None: $SEQLOOM_CACHE or the user's cache directory
+    workers: int | None = None  # the most processes that prepare data; None: one for each core
 
     def __post_init__(self) -> None:
         """Raises ValueError for what can't be meant."""
         for name, least in (("valid_lines", self.valid_lines), ("max_length", min(both(self.max_length)))):
             if least < 1:
                 raise ValueError(f"{name} must be at least 1, got {least}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers must be at least 1, or null, got {self.workers}")
         if not self.train_corpora:
             raise ValueError("train names no corpus")
         self._check_mixing()
