@@ -11,6 +11,7 @@ from seqloom.attention import Attention, Compatibility, Distribution
 from seqloom.config.root import Config
 from seqloom.config.spec import parameters
 from seqloom.data.corpora import CorpusOptions, DataOptions
+from seqloom.data.filters import Filter
 from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder, ImageEncoder
 from seqloom.hooks import Hook
@@ -27,7 +28,7 @@ from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
 BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, FeedForward, ImageEncoder, Model)
-BASES += (PositionEncoding, Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
+BASES += (Filter, PositionEncoding, Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]
 

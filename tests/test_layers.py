@@ -53,6 +53,7 @@ MAY_USE: dict[str, set[str]] = {
     "PIL": {"tokenizers"},
     "safetensors": {"checkpoint", "encoders"},
     "zstandard": {"data"},
+    "py3langid": {"data"},
 }
 
 

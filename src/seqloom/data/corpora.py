@@ -8,6 +8,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
+from seqloom.data.filters import Filter
 from seqloom.data.mixing import Mixing
 from seqloom.data.rows import Pair, columns_of, fields_of, tagged
 from seqloom.data.shards import files_of, named, paired
@@ -36,6 +37,7 @@ class CorpusOptions:
     tag: str | None = None  # stands before each source, a symbol of its own: what is wanted of it, such as <2de>
     folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
     weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
+    filters: tuple[Callable[..., Filter], ...] | None = None  # None: those of `data`
     upsample: int | None = None  # each epoch holds it exactly so many times; None: once, unless there are weights
 
     def __post_init__(self) -> None:
@@ -86,6 +88,7 @@ class DataOptions:
     valid: CorpusOptions | list[CorpusOptions] | None = None  # None: some of `train` is held out
     temperature: float | None = None  # shares of the corpora are their numbers of pairs ^ (1 / temperature)
     valid_lines: int = 1000  # how many to hold out, but at most 5 % of the corpus
+    filters: tuple[Callable[..., Filter], ...] = ()  # what leaves pairs out of the training data, in this order
     errors: Errors = "stop"  # what to do about a line that is not UTF-8
     max_length: MaxLength = 256  # tokens a side, without bos and eos
     too_long: TooLong = "drop"  # a longer pair leaves the training data, or only its first tokens stay

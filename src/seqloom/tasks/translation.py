@@ -20,6 +20,8 @@ from seqloom.data.corpora import CorpusOptions, both
 from seqloom.data.held_out import Part, read_part, valid_share
 from seqloom.data.permutation import Integers
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
+from seqloom.data.sifted import Sifted
+from seqloom.data.sifting import sift
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
 from seqloom.models import Model, VocabularySizes
@@ -236,6 +238,7 @@ class _Files:
             too_long=self.data.too_long,
             errors=self.data.errors,
             workers=self.data.workers,
+            sifted=self._sifted(corpus) if part == "train" else None,
         )
 
     def valid_pairs(self) -> Iterator[tuple[str, str]]:
@@ -263,15 +266,27 @@ class _Files:
         hashes = [content(path, self.cache).sha256 for corpus in corpora for path in corpus.files]
         depends = [*hashes, repr([(c.columns, c.fields) for c in corpora]), repr((sides, self.share, self.data.errors))]
 
+        sifted = [self._sifted(corpus) for corpus in corpora]
+        depends += [one.key for one in sifted if one]
+
         def texts() -> Iterable[str]:
-            for corpus in corpora:
-                for pair in self._pairs(replace(corpus, tag=None), "train"):
+            for corpus, left in zip(corpora, sifted, strict=True):
+                for pair in self._pairs(replace(corpus, tag=None), "train", left):
                     yield from (pair[side] for side in sides)
 
         return trained(tokenizer, texts, key_parts=depends, cache=self.cache)
 
-    def _pairs(self, corpus: CorpusOptions, part: Part) -> Iterator[tuple[str, str]]:
-        return read_part(corpus, part=self._part(part), valid_share=self.share, errors=self.data.errors)
+    def _pairs(self, corpus: CorpusOptions, part: Part, sifted: Sifted | None = None) -> Iterator[tuple[str, str]]:
+        return read_part(
+            corpus, part=self._part(part), valid_share=self.share, errors=self.data.errors, sifted=sifted
+        )
+
+    def _sifted(self, corpus: CorpusOptions) -> Sifted | None:
+        """What the filters leave of a corpus to train on; None without filters."""
+        chosen = self.data.filters if corpus.filters is None else corpus.filters
+        filters = [make() for make in chosen]
+        divided: Any = {"part": self._part("train"), "valid_share": self.share, "errors": self.data.errors}
+        return sift(corpus, filters, cache=self.cache, **divided) if filters else None
 
     def _part(self, part: Part) -> Part:
         return part if self.held_out else "all"
