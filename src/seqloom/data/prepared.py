@@ -1,4 +1,4 @@
-"""Corpora as memory-mapped ids, made once for each content and tokenizer."""
+"""Corpora as ids in files, made once for each content and tokenizer."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from seqloom.data.named_files import located, naming_lines, state_of_files
 from seqloom.data.pace import Pace
 from seqloom.data.rows import Pair
 from seqloom.data.sifted import Sifted
+from seqloom.data.stored import StoredSide
 from seqloom.data.text import Errors
 from seqloom.data.workers import encoded, workers_for
 from seqloom.data.writer import FORMAT, Report, Writer
 from seqloom.errors import DataError, UsageError
 from seqloom.tokenizers import Tokenizer, Tokenizers, describe, fingerprint, load, save
 
+SIDES = ("source", "target")
 Ids = NDArray[np.integer]  # uint16, or uint32 for a large vocabulary
 
 
 class PreparedCorpus:
-    """A corpus as ids, in files that are mapped and not read; ids have neither bos nor eos."""
+    """A corpus as ids, in files of which only what is asked for is read; ids have neither bos nor eos."""
 
     def __init__(self, directory: Path):
         """Raises OSError, ValueError, KeyError or TypeError if the files are not as `prepare` wrote them."""
@@ -39,27 +41,22 @@ class PreparedCorpus:
                 raise ValueError(f"{name} is not {size} bytes long")
         self.report = Report(**header["report"])
         self.key: str = header["key"]
-        self._source = _map(directory / "source.ids", header["types"]["source"])
-        self._target = _map(directory / "target.ids", header["types"]["target"])
-        self._source_ends = _map(directory / "source.ends", "int64")
-        self._target_ends = _map(directory / "target.ends", "int64")
+        self._source, self._target = (StoredSide(directory, side, header["types"][side]) for side in SIDES)
 
     def __len__(self) -> int:
         return self.report.kept
 
     def source(self, index: int) -> Ids:
         """The source ids of a pair, [S]."""
-        return self._source[self._source_ends[index] : self._source_ends[index + 1]]
+        return self._source.sentence(index)
 
     def target(self, index: int) -> Ids:
         """The target ids of a pair, [T]."""
-        return self._target[self._target_ends[index] : self._target_ends[index + 1]]
+        return self._target.sentence(index)
 
     def lengths(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """How many source and target tokens each of these pairs has."""
-        after = indices + 1
-        source = self._source_ends[after] - self._source_ends[indices]
-        return source, self._target_ends[after] - self._target_ends[indices]
+        return self._source.lengths(indices), self._target.lengths(indices)
 
 
 def prepare(
@@ -159,8 +156,3 @@ def _identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
     contents = [found for shard in shard_contents(corpus, cache) for found in shard]
     kind = ["tsv", corpus.columns] if corpus.tsv else ["jsonl", corpus.fields] if corpus.jsonl else ["parallel"]
     return [FORMAT, kind, [found.sha256 for found in contents]]
-
-
-def _map(path: Path, kind: str) -> NDArray[Any]:
-    """A file as an array that the system pages in; a plain view, because slicing a memmap is ten times slower."""
-    return np.memmap(path, np.dtype(kind), "r").view(np.ndarray)
