@@ -37,7 +37,7 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said("cuda:0") == sentence
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16", "auto"])
 @pytest.mark.parametrize("fast", [True, False])
 def test_products_are_made_in_the_precision_asked_for(
     precision: str, fast: bool, monkeypatch: pytest.MonkeyPatch
@@ -45,8 +45,15 @@ def test_products_are_made_in_the_precision_asked_for(
     monkeypatch.setattr(hardware, "multiplies_bfloat16_fast", lambda device: fast)
     with autocast(precision, torch.device("cpu")):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
-    wanted = precision == "bfloat16" or (precision == "auto" and fast)
-    assert product.dtype == (torch.bfloat16 if wanted else torch.float32)
+    auto = "bfloat16" if fast else "float32"
+    assert product.dtype == getattr(torch, auto if precision == "auto" else precision)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_old_gpu_multiplies_float16(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "multiplies_bfloat16_fast", lambda device: fast)
+    wanted = torch.bfloat16 if fast else torch.float16
+    assert hardware.product_type("auto", torch.device("cuda")) == wanted
 
 
 def test_a_machine_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,9 +92,10 @@ def test_frozen_weights_get_no_gradient_and_features_still_do() -> None:
     assert_close(features.grad, gradients(theirs, 600, 0.1)[1], rtol=1e-5, atol=1e-5)
 
 
-def test_under_bf16_autocast_loss_and_gradients_stay_near() -> None:
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_under_autocast_loss_and_gradients_stay_near(kind: torch.dtype) -> None:
     wanted = gradients(theirs, 1300, 0.1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", kind):
         got = gradients(ours, 1300, 0.1)
     assert got[0].dtype == torch.float32
     for mine, expected in zip(got, wanted, strict=True):

@@ -30,9 +30,22 @@ def find_device(name: str) -> torch.device:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Matrix products in bfloat16 where that is wanted: "bfloat16", or "auto" on a machine that is fast at it."""
-    enabled = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16_fast(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    """Matrix products in the numbers that `product_type` says."""
+    kind = product_type(precision, device)
+    half = kind != torch.float32
+    return torch.autocast(device.type, kind if half else torch.bfloat16, enabled=half)
+
+
+def product_type(precision: str, device: torch.device) -> torch.dtype:
+    """The numbers of matrix products: those asked for; for "auto" the fastest that a training can do with.
+
+    That is bfloat16 where the machine multiplies it fast, float16 on older GPUs, and float32 elsewhere.
+    """
+    if precision != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+    if multiplies_bfloat16_fast(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32
 
 
 def multiplies_bfloat16_fast(device: torch.device) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+SMALL = 2.0**6  # gradients of logits in float16 are made so much larger on the way, or most of them would be 0
 CHUNK = 512  # rows projected at a time: their logits stay in the cache, and memory doesn't grow with the batch
 
 
@@ -76,11 +77,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 logits = readout(x)
             losses, log_probs = _losses(logits, y, smoothing)
             rows.append(losses)
-            gradient = _gradient(log_probs, y, smoothing).to(logits.dtype)
+            larger = SMALL if logits.dtype == torch.float16 else 1.0
+            gradient = _gradient(log_probs, y, smoothing).mul_(larger).to(logits.dtype)
             first, *rest = torch.autograd.grad(logits, (x, *parameters), gradient)
-            of_features.append(first)
+            of_features.append(first / larger)
             for sum_, part in zip(of_parameters, rest, strict=True):
-                sum_ += part
+                sum_ += part / larger
         ctx.save_for_backward(torch.cat(of_features) if of_features else torch.zeros_like(features), *of_parameters)
         every = torch.cat(rows) if rows else torch.zeros(0, device=features.device)
         ctx.mark_non_differentiable(every)

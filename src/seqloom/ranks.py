@@ -46,7 +46,7 @@ class Ranks:
     def __init__(self, rank: int = 0, size: int = 1, *, local: int = 0, groups: _Groups | None = None):
         """`local` counts the ranks of this machine."""
         self.rank, self.size, self.local = rank, size, local
-        self.interruptible = True  # whether an exception may cut short what this rank does, the others being told
+        self.interruptible = size == 1  # whether a signal may cut short what this rank does, the others being told
         self._groups = groups
 
     @property
@@ -159,6 +159,9 @@ class Ranks:
 
     def __str__(self) -> str:
         return f"rank {self.rank} of {self.size}"
+
+
+ALONE = Ranks()
 
 
 def _gathered(own: Tensor, size: int, group: ProcessGroup) -> list[Tensor]:

@@ -24,9 +24,12 @@ class TrainOptions:
     clip: float = 1.0  # the norm of the whole gradient is cut to this; 0 for never
     clip_embeddings: float = 0.0  # after that, the norm of each embedding table's gradient is cut to this; 0 for never
     skip_norm: float | None = None  # updates are left out whose gradient's norm is so many deviations above the mean
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the machine multiplies it fast
+    ema: float | None = None  # of the averaged weights, which are validated and used, so much stays at every step
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: bfloat16 where that is fast
+    compile: bool = False  # the model by torch.compile: a slow start, and faster steps on some machines
     device: str = "auto"
     threads: int | None = None
+    rank_timeout: float = 600.0  # seconds that ranks wait in a step for one that doesn't answer, before they end
     log_every: int = 50
     checkpoint_every: int = 500
     checkpoint_seconds: float | None = None  # a checkpoint also when so long has passed since the last one
@@ -34,6 +37,7 @@ class TrainOptions:
     keep_last: int = 2
     keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
     patience: int | None = None  # validations without a better one, after which training ends
+    doctor: bool = True  # data and recipe are looked at before the first step
 
     def __post_init__(self) -> None:
         every = ("log_every", "checkpoint_every", "validate_every")
@@ -48,8 +52,12 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0, or null, got {value}")
+        if self.rank_timeout <= 0:
+            raise ValueError(f"rank_timeout must be above 0, got {self.rank_timeout}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be from 0 up to, not including, 1, got {self.label_smoothing}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"ema must be between 0 and 1, such as 0.999, or null, got {self.ema}")
         for name in ("clip", "clip_embeddings"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")

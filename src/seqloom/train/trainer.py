@@ -18,13 +18,14 @@ from torch import nn
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
 from seqloom.errors import SeqloomError, UsageError
+from seqloom.ranks import ALONE, RankError, Ranks
 from seqloom.registry import suggest
 from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
 from seqloom.train.options import TrainOptions
 from seqloom.train.progress import Progress
 from seqloom.train.update import Outcome, Update
-from seqloom.train.weights import load_model, model_tensors
+from seqloom.train.weights import live_tensors, load_model, model_tensors
 
 BAD_STEPS = 10  # so many updates in a row that are not finite end the training
 Listener = Callable[["Trainer", Mapping[str, Any]], None]  # a hook, or any function
@@ -55,23 +56,28 @@ class Trainer:
         seed: int,
         device: torch.device,
         hooks: Iterable[Listener] = (),
+        ranks: Ranks = ALONE,
     ):
+        """Several `ranks` train together: each has the same model and task, and those but the main one no hooks."""
         if options.keep_best not in task.measures:
             what = f"validation has no {options.keep_best!r}{suggest(options.keep_best, task.measures)}"
             raise UsageError(f"train.keep_best: {what}")
         self.model, self.task, self.options = model.to(device), task, options
         self.checkpoints, self.seed, self.device, self.hooks = checkpoints, seed, device, tuple(hooks)
-        self.updated = Update(self.model, task.loss, options, device)
+        self.ranks = ranks
+        self.updated = Update(self.model, task.loss, options, device, ranks)
         self.schedule = options.schedule()
         self.progress = Progress()
         self._bad_steps, self._validating = 0, False
-        self._signal: int | None = None
+        self._signal: int | None = None  # that this rank has heard
+        self._stop: int | None = None  # that all ranks know of
         self._logged = self._clock = time.monotonic()
         self._saved = 0.0  # how many of the progress's seconds had gone by at the last checkpoint
 
     def fit(self) -> Progress:
         """Train to the end, from wherever `progress` stands.  Raises Interrupted on SIGINT and SIGTERM."""
         with self._listening():
+            self.ranks.take_from_main(live_tensors(self.model).values())  # a hook may have changed them
             batches = self.task.batches(self.progress.position)
             self._logged = self._clock = time.monotonic()
             self._saved = self.progress.seconds
@@ -83,8 +89,8 @@ class Trainer:
                 self.report({"event": "stepping", "step": self.progress.step + 1})
                 self._step(batches)
                 self.report({"event": "stepped", "step": self.progress.step})
-                self._tick()
-                if self._signal is not None:
+                self._agree()
+                if self._stop is not None:
                     self._save()
                     raise self._interrupted()
                 if self._checkpoint_is_due() and not self._validation_is_due():
@@ -184,7 +190,7 @@ class Trainer:
         self.report({"event": "validating", "step": self.progress.step})
         evaluation = self._evaluate_or_stop()
         self._judge(evaluation)
-        self._tick()
+        self._agree()
         self._logged += time.monotonic() - started
         values = {f"valid.{name}": value for name, value in evaluation.values.items()}
         self.report(
@@ -196,24 +202,36 @@ class Trainer:
     def _evaluate_or_stop(self) -> Evaluation:
         """A validation may take long, and loses nothing when it is cut short: it is made again after a resume."""
         try:
-            self._validating = True
-            if self._signal is not None:
-                raise self._interrupted()
-            evaluation = self.evaluate()
-            self._validating = False
-            return evaluation
-        except Interrupted:
-            self._validating = False
+            with self.updated.averaged():  # not to be interrupted on its way in or out
+                return self._evaluate_unless_stopped()
+        except (Interrupted, RankError):
+            self._agree()  # the signal may have been another rank's
+            if self._stop is None:
+                raise
             self._save()
-            raise
+            raise self._interrupted() from None
 
-    def _tick(self) -> None:
+    def _evaluate_unless_stopped(self) -> Evaluation:
+        try:
+            self._validating = True
+            self._agree()
+            if self._stop is not None:
+                raise self._interrupted()
+            return self.evaluate()
+        finally:
+            self._validating = False
+
+    def _agree(self) -> None:
+        """Count the time; on every rank it is the main one's, and a signal that one has heard stops all."""
         now = time.monotonic()
-        self.progress.seconds, self._clock = self.progress.seconds + now - self._clock, now
+        seconds, self._clock = self.progress.seconds + now - self._clock, now
+        heard, self.progress.seconds = self.ranks.most([self._signal or 0, seconds if self.ranks.main else 0.0])
+        self._stop = int(heard) or None
 
     def _interrupted(self) -> Interrupted:
-        assert self._signal is not None
-        return Interrupted(f"stopped after step {self.progress.step}", self._signal)
+        signal_number = self._stop or self._signal
+        assert signal_number is not None
+        return Interrupted(f"stopped after step {self.progress.step}", signal_number)
 
     def evaluate(self) -> Evaluation:
         """How good the model is now."""
@@ -232,13 +250,12 @@ class Trainer:
             progress.best, progress.best_step = value, progress.step
 
     def _save(self) -> None:
-        checkpoint = Checkpoint(
-            self.progress.step,
-            model_tensors(self.model),
-            self.updated.tensors(),
-            {"progress": self.progress.as_dict()},
-        )
-        self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)
+        progress = {"progress": self.progress.as_dict()}
+        with self.updated.averaged():
+            checkpoint = Checkpoint(self.progress.step, model_tensors(self.model), self.updated.tensors(), progress)
+            if self.ranks.main:
+                self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)
+        self.ranks.wait()
         self._saved = self.progress.seconds
         self.report({"event": "saved", "step": self.progress.step})
 
@@ -252,7 +269,7 @@ class Trainer:
                 signal.raise_signal(number)
             self._signal = number
             self.report({"event": "stopping", "step": self.progress.step})
-            if self._validating:
+            if self._validating and self.ranks.interruptible:
                 raise self._interrupted()
 
         if threading.current_thread() is not threading.main_thread():  # nowhere else can signals be listened to

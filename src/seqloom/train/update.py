@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqloom.hardware import autocast
+from seqloom.hardware import autocast, product_type
+from seqloom.ranks import ALONE, Ranks
 from seqloom.structures import Batch, Loss
+from seqloom.train.exchange import Exchange
+from seqloom.train.loss_scale import FIRST, LossScale
+from seqloom.train.moving_average import MovingAverage
 from seqloom.train.options import TrainOptions
+from seqloom.train.share import own_share
 
 
 class Outcome(NamedTuple):
@@ -25,53 +32,93 @@ class Update:
     """Moves the weights of a model, all of an update's batches together; every target token weighs the same."""
 
     def __init__(
-        self, model: nn.Module, loss: Callable[[nn.Module, Batch], Loss], options: TrainOptions, device: torch.device
+        self,
+        model: nn.Module,
+        loss: Callable[[nn.Module, Batch], Loss],
+        options: TrainOptions,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ):
         self.model, self.loss, self.options, self.device = model, loss, options, device
         self.optimizer = options.optimizer().build(model.parameters())
+        self.ranks, self._exchange = ranks, Exchange(model.parameters(), ranks)
+        self.average = MovingAverage(model, options.ema) if options.ema else None
+        self._narrow = product_type(options.precision, device) == torch.float16
+        self._scale = LossScale(FIRST) if self._narrow else LossScale()
         self._tables = _embedding_tables(model)
+        if options.compile:
+            model.compile(dynamic=True)
 
     def __call__(self, batches: Sequence[Batch], *, seeds: Sequence[int], rate: float, most: float) -> Outcome:
         """One step at a learning rate; if the gradient's norm is not finite, or above `most`, the weights stay.
 
+        All ranks are given the same batches, and each computes its share; the outcome is that of all together.
         The random numbers of each batch are those of its seed, so they don't depend on where it is computed.
         """
         self.model.train()
         self.optimizer.zero_grad()
         total, count = torch.zeros((), device=self.device), 0
-        for batch, seed in zip(batches, seeds, strict=True):
+        share = own_share(batches, seeds, self.ranks)
+        for left, (batch, seed) in zip(reversed(range(len(share))), share, strict=True):
             torch.manual_seed(seed)
+            if not left:
+                self._exchange.start()
             loss = self._backward(batch)
             total, count = total + loss.total.detach(), count + loss.count
+        count = self._exchange.finish(count, total)
         norm = self._cut_gradients(count)
         found, norm_found = torch.stack([total, norm]).tolist()  # the only place that waits for a GPU
         if norm_found <= most:
             self._move(rate)
+        if self._narrow:
+            self._scale = self._scale.after(math.isfinite(norm_found))
         return Outcome(found / count, norm_found, count)
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within this the model has the weights that are to be used: averaged ones, if any are."""
+        return self.average.in_use() if self.average else nullcontext()
+
     def tensors(self) -> dict[str, Tensor]:
-        """The optimizer's state by name, to be kept."""
+        """All that must be kept beside the model, by name; to be called within `averaged`."""
         states = self.optimizer.state_dict()["state"].items()
-        return {f"{i}.{key}": value for i, state in states for key, value in state.items() if value is not None}
+        kept = {f"{i}.{key}": value for i, state in states for key, value in state.items() if value is not None}
+        if self._narrow:
+            kept["scale.value"], kept["scale.fine"] = torch.tensor(self._scale.value), torch.tensor(self._scale.fine)
+        if self.average:
+            kept |= {f"weights.{name}": tensor for name, tensor in self.average.means.items()}
+            kept["average.steps"] = torch.tensor(self.average.steps)
+        return kept
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give the optimizer what `tensors` gave."""
-        state: dict[int, dict[str, Any]] = {}
+        """Go on from what `tensors` gave, the model being as it was then."""
+        parts: dict[str, dict[str, Any]] = {}
         for name, tensor in tensors.items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+            part, key = name.split(".", 1)
+            parts.setdefault(part, {})[key] = tensor
+        state = {int(part): values for part, values in parts.items() if part.isdigit()}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self._narrow and "scale" in parts:
+            self._scale = LossScale(parts["scale"]["value"].item(), parts["scale"]["fine"].item())
+        self._restore_average(parts)
+
+    def _restore_average(self, parts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Averaging may have been switched on or off since."""
+        means = MovingAverage(self.model, self.options.ema or 0.0)
+        if "weights" in parts:
+            means.restore(parts["weights"], int(parts["average"]["steps"]))
+        self.average = means if self.options.ema else None
 
     def _backward(self, batch: Batch) -> Loss:
         with autocast(self.options.precision, self.device):
             loss = self.loss(self.model, batch.to(self.device))
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        (loss.total * self._scale.value).backward()  # type: ignore[no-untyped-call]
         return loss
 
     def _cut_gradients(self, count: int) -> Tensor:
         """Turn sums into means a token and cut them down to the norms that are allowed; the norm before that."""
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        torch._foreach_mul_(gradients, 1 / count)
+        torch._foreach_mul_(gradients, 1 / (count * self._scale.value))
         norm = nn.utils.get_total_norm(gradients)
         _cut(gradients, norm, self.options.clip)
         if self.options.clip_embeddings:
@@ -83,6 +130,8 @@ class Update:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        if self.average:
+            self.average.follow()
 
 
 def _embedding_tables(model: nn.Module) -> list[Tensor]:
