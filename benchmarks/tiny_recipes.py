@@ -2,7 +2,7 @@
 
     python benchmarks/tiny_recipes.py [--output runs/tiny] [NAME ...]
 
-Makes the data (20 symbols, 5 to 12 a sentence; 10,000 sentences to learn from, 1,000 others to test on), trains the
+Makes the data (20 symbols, 5 to 12 a sentence; 30,000 sentences to learn from, 1,000 others to test on), trains the
 recipes/tiny/NAME.yml, or all, one after the other on one thread, decodes the test sentences greedily, and prints a
 table.  OUTPUT/results.json keeps what was measured: a second call measures what is new or was changed.
 """
@@ -27,7 +27,7 @@ from toy_reverse import measure
 from seqloom.runs import load
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "tiny"
-DATA = {"reverse": (10_000, 1), "reverse-test": (1000, 3)}  # how many sentences, and the seed
+DATA = {"reverse": (30_000, 1), "reverse-test": (1000, 3)}  # how many sentences, and the seed
 EXACT, ANTI_DIAGONAL, SECONDS = 99, 95, 180  # what is asked of each
 HEAD = "| recipe | parameters | exact match | anti-diagonal | CPU seconds |\n|---|---|---|---|---|"
 
