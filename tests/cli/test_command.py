@@ -20,6 +20,7 @@ COMMANDS = (
     "translate",
     "evaluate",
     "inspect",
+    "report",
     "infer",
     "beam-tree",
     "vocabulary",

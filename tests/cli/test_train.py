@@ -56,8 +56,9 @@ def test_it_says_how_it_goes_on_standard_error(seqloom: Any, toy: Path) -> None:
     validation = "step N  validation: loss N  perplexity N  bleu N  chrf N  exact N  (best so far)"
     assert [line for line in said if "validation" in line][0] == validation
     assert [line.split()[0] for line in said[said.index(validation) + 1 :][:3]] == ["source", "model", "reference"]
-    assert said[-2:] == [
+    assert said[-3:] == [
         "trained N steps in N:N; best bleu N at step N",
+        "runs/toy/report.html shows how it went, runs/toy/README.md is its model card",
         "next: seqloom translate runs/toy < FILE    or: seqloom inspect runs/toy 'a sentence' -o page.html",
     ]
 

@@ -68,6 +68,7 @@ class ProgressDisplay:
             else f"; best {self.keep_best} {progress.best:.2f} at step {progress.best_step:,}"
         )
         self._say(f"trained {progress.step:,} steps in {_duration(progress.seconds)}{best}")
+        self._say(f"{directory / 'report.html'} shows how it went, {directory / 'README.md'} is its model card")
         self._say(
             f"next: seqloom translate {directory} < FILE    or: seqloom inspect {directory} 'a sentence' -o page.html"
         )

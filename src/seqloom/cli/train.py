@@ -26,19 +26,23 @@ def command(
 ) -> None:
     """Train a model; the same command again goes on where it stopped.
 
-    Validation decodes freely and reports BLEU, chrF and exact match beside the loss.  Ctrl-C saves and stops.
+    Validation decodes freely and reports BLEU, chrF and exact match beside the loss; RUN/report.html shows how it goes.
+    Ctrl-C saves and stops.
     """
     from seqloom.cli.progress import ProgressDisplay
+    from seqloom.ranks import environment
     from seqloom.runs import train
+    from seqloom.story import Story
     from seqloom.train import Interrupted
 
     chosen, directory = read(config, changes or (), flags)
     directory = output or directory
     with ProgressDisplay(chosen.train.steps, chosen.train.keep_best) as display:
         try:
-            progress = train(chosen, directory, hooks=[display])
+            progress = train(chosen, directory, hooks=[display, Story(directory)])
         except Interrupted as stop:
             raise Interrupted(
                 f"{stop}; everything is saved in {directory}: the same command goes on from there", stop.exit_code - 128
             ) from None
-    display.close(progress, directory)
+    if environment()[0] == 0:  # the rank that speaks for all
+        display.close(progress, directory)
