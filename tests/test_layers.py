@@ -17,7 +17,7 @@ TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks"} | LEARNING | TEXT | TRAINING
-USE = {"config", "translate", "runs", "rehearsal", "doctor", "averaging"}
+USE = {"config", "translate", "runs", "rehearsal", "doctor", "averaging", "bulk"}
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
 # What each part may import, beside itself; `decoders.base` stands for that one module.
@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translate": VALUES | LEARNING | TEXT,
     "tasks": VALUES | LEARNING | TEXT | {"translate"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
-    **dict.fromkeys(["config", "runs", "rehearsal", "doctor", "averaging"], BELOW_USE | USE),
+    **dict.fromkeys(["config", "runs", "rehearsal", "doctor", "averaging", "bulk"], BELOW_USE | USE),
     **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
     "cli": BELOW_USE | USE | FRONT,
     "compat": VALUES | {"config"},  # text in, text out: it builds nothing
@@ -53,6 +53,7 @@ MAY_USE: dict[str, set[str]] = {
     "PIL": {"tokenizers"},
     "safetensors": {"checkpoint", "encoders"},
     "zstandard": {"data"},
+    "ray": {"bulk"},
     "py3langid": {"data"},
 }
 

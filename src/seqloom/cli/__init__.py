@@ -13,10 +13,12 @@ import typer
 
 from seqloom.cli import (
     average,
+    backtranslate,
     beam_tree,
     check,
     convert,
     demo,
+    distill,
     evaluate,
     infer,
     init,
@@ -25,6 +27,7 @@ from seqloom.cli import (
     toy_data,
     train,
     translate,
+    translate_files,
     vocabulary,
 )
 from seqloom.errors import SeqloomError, is_out_of_memory
@@ -43,6 +46,9 @@ for module in (
     check,
     train,
     translate,
+    translate_files,
+    backtranslate,
+    distill,
     evaluate,
     average,
     inspect,
