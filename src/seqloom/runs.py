@@ -10,20 +10,22 @@ RUN/facts.json       the data, the model's size, and where and when it was train
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from seqloom.checkpoint import Checkpoints, locked
+from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import Facts, MetricsFile
 from seqloom.models import Ensemble, Model
+from seqloom.ranks import Ranks, environment, own_device, together
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers, fingerprint
 from seqloom.train import Listener, Progress, Trainer, load_model
@@ -39,21 +41,32 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) ->
     """Train in a run directory, from its newest whole checkpoint where it has one.
 
     Raises UsageError if the run was begun with another configuration, CheckpointError if it is in use, DataError for
-    faulty data, Interrupted if a signal ended the training.  A directory that didn't exist is left only once training
-    can begin.
+    faulty data, SeqloomError for what the doctor finds can't work, Interrupted if a signal ended the training.  A
+    directory that didn't exist is left only once training can begin.
     """
-    device, fresh = find_device(config.train.device), not directory.exists()
+    device = find_device(own_device(config.train.device, environment()))
     suit_training()
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
-    with locked(directory):
+    with together(device, timeout=config.train.rank_timeout) as ranks, _held(directory, ranks) as fresh:
+        if threads := config.train.threads or ranks.threads():
+            torch.set_num_threads(threads)
         try:
-            trainer = _ready(config, directory, device, hooks)
+            trainer = _ready(config, directory, device, ranks, hooks)
         except BaseException:
             if fresh:
                 shutil.rmtree(directory, ignore_errors=True)
             raise
         return trainer.fit()
+
+
+@contextmanager
+def _held(directory: Path, ranks: Ranks) -> Iterator[bool]:
+    """Hold a run directory for these ranks, and say whether this one made it."""
+    fresh = ranks.main and not directory.exists()
+    with ExitStack() as held:
+        with ranks.main_first():
+            if ranks.main:
+                held.enter_context(locked(directory))
+        yield fresh
 
 
 def load(
@@ -115,32 +128,44 @@ def _check_same_symbols(first: _Trained, other: _Trained) -> None:
             )
 
 
-def _ready(config: Config, directory: Path, device: torch.device, hooks: Iterable[Listener]) -> Trainer:
+def _ready(config: Config, directory: Path, device: torch.device, ranks: Ranks, hooks: Iterable[Listener]) -> Trainer:
     """A trainer that stands where the run stopped."""
-    _check_same(config, directory)
     task, checkpoints = config.make_task(), Checkpoints(directory / "checkpoints")
-    checkpoints.tidy()
-    chosen = [make(directory=directory) for make in config.hooks]
-    if not checkpoints.steps():
-        for hook in chosen:
-            hook.check()
-    task.prepare(directory)
+    task.ranks, chosen = ranks, [make(directory=directory) for make in config.hooks] if ranks.main else []
+    with ranks.main_first():  # the others find the data prepared
+        if ranks.main:
+            _check_same(config, directory)
+            checkpoints.tidy()
+            for hook in chosen if not checkpoints.steps() else ():
+                hook.check()
+        task.prepare(directory)
     torch.manual_seed(config.seed % 2**64)
     model = task.build(config.model)
     metrics = MetricsFile(directory / "metrics.jsonl")
-    heard_by: list[Listener] = [metrics, Facts(directory / "facts.json"), *chosen, *hooks]
+    heard_by: list[Listener] = [metrics, Facts(directory / "facts.json"), *chosen, *hooks] if ranks.main else []
+    newest = _newest(checkpoints, ranks)
+    if newest is None:
+        task.begin(model)
     trainer = Trainer(
-        model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=heard_by
+        model, task, config.train, checkpoints=checkpoints, seed=config.seed, device=device, hooks=heard_by, ranks=ranks
     )
-    newest = checkpoints.newest_whole()
     if newest:
         trainer.restore(newest)
-    else:
-        task.begin(model)
-    _replace(directory / "config.yml", dump(describe(config)))
-    metrics.forget_after(trainer.progress.step)
+    with ranks.main_first():
+        if ranks.main:
+            _replace(directory / "config.yml", dump(describe(config)))
+            metrics.forget_after(trainer.progress.step)
     trainer.report({"event": "started", "step": trainer.progress.step, "resumed": newest is not None})
     return trainer
+
+
+def _newest(checkpoints: Checkpoints, ranks: Ranks) -> Checkpoint | None:
+    """The newest whole checkpoint; UsageError unless all ranks see the same."""
+    newest = checkpoints.newest_whole()
+    step = newest.step if newest else -1
+    if ranks.most([step, -step]) != [step, -step]:
+        raise UsageError(f"{ranks} sees other checkpoints in {checkpoints.directory} than others do: share the disk")
+    return newest
 
 
 def _replace(path: Path, text: str) -> None:

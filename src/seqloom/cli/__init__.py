@@ -83,7 +83,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is, whatever the locale says
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
-    logging.getLogger("seqloom").setLevel(logging.INFO)
+    logging.getLogger("seqloom").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
     try:
         app()
     except SeqloomError as error:
@@ -104,8 +104,10 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
+    rank = os.environ.get("RANK", "0")
+    who = "seqloom" if rank == "0" else f"seqloom, rank {rank}"
     for line in message.split("\n"):
-        print(f"seqloom: {line}", file=sys.stderr)
+        print(f"{who}: {line}", file=sys.stderr)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.stderr.flush()

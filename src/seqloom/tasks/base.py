@@ -13,7 +13,7 @@ from torch import nn
 from seqloom.data.batches import Position
 from seqloom.data.corpora import DataOptions
 from seqloom.data.prepared import PreparedCorpus
-from seqloom.ranks import Ranks
+from seqloom.ranks import ALONE, Ranks
 from seqloom.search.beam import SearchOptions
 from seqloom.structures import Batch, Loss
 from seqloom.tokenizers import Tokenizer, Tokenizers
@@ -66,7 +66,7 @@ class Task(ABC):
     """What is learnt from which data, and how well it was learnt."""
 
     given: ClassVar[tuple[str, ...]] = ("setting",)
-    ranks: Ranks = Ranks()  # that train together: all of them call what is called, and may share its work
+    ranks: Ranks = ALONE  # that train together: all of them call what is called, and may share its work
     measures: tuple[str, ...]  # the names of what `evaluate` finds, of which one may decide what is best
     less_is_better: frozenset[str]  # those of them that are to fall
 
