@@ -29,6 +29,12 @@ def last_norm(norm: Norm, kind: Normalization, size: int) -> nn.Module:
     return nn.Identity() if norm == "post" else norm_of(kind, size)
 
 
+def for_products(x: Tensor) -> Tensor:
+    """`x` in the numbers of autocast's matrix products, so that it is cast once and not for each of them."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
 class Residual(nn.Module):
     """A way round a part, which is applied by the caller, between `enter` and `leave`.
 
@@ -44,7 +50,7 @@ class Residual(nn.Module):
 
     def enter(self, x: Tensor) -> Tensor:
         """What the part is given."""
-        return self.norm(x) if self.norm_first else x
+        return for_products(self.norm(x) if self.norm_first else x)
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
         """`x` and what the part made of it, together."""
