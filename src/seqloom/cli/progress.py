@@ -53,6 +53,9 @@ class ProgressDisplay:
             self._started(trainer, resumed=metrics["resumed"])
         elif event == "skipped":
             self._say(f"step {metrics['step']}: the gradient was not finite, so this update was left out")
+        elif event == "profiled":
+            for line in metrics["lines"]:
+                self._say(line)
         elif event == "stopping":
             self._say("stopping after this step; once more to stop at once")
         elif "valid.loss" in metrics:

@@ -22,6 +22,9 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="RUN", help="The run directory; by default runs/NAME.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Record five steps: RUN/trace.json for a viewer, the longest told.")
+    ] = False,
     flags: Mapping[str, Any] = {},  # noqa: B006 - never changed
 ) -> None:
     """Train a model; the same command again goes on where it stopped.
@@ -30,6 +33,7 @@ def command(
     Ctrl-C saves and stops.
     """
     from seqloom.cli.progress import ProgressDisplay
+    from seqloom.hooks.trace import Profile
     from seqloom.ranks import environment
     from seqloom.runs import train
     from seqloom.story import Story
@@ -39,7 +43,8 @@ def command(
     directory = output or directory
     with ProgressDisplay(chosen.train.steps, chosen.train.keep_best) as display:
         try:
-            progress = train(chosen, directory, hooks=[display, Story(directory)])
+            traced = [Profile(directory)] if profile else []
+            progress = train(chosen, directory, hooks=[display, Story(directory), *traced])
         except Interrupted as stop:
             raise Interrupted(
                 f"{stop}; everything is saved in {directory}: the same command goes on from there", stop.exit_code - 128
