@@ -11,15 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from seqloom.errors import CheckpointError
+from seqloom.errors import CheckpointError, UsageError
 from seqloom.registry import known, resolve
 from seqloom.vocabulary import BOS, EOS, UNK, Vocabulary
 
 FORMAT = 2  # 1 had a symbol for padding
 UNKNOWN_TEXT = "⁇"  # what an unknown symbol looks like in decoded text
 SILENT = frozenset((BOS, EOS))  # ids that stand for no text
+# What a symbol has to do with words: it begins one, or goes on with the one before; "opens" is one whose word the next
+# symbol goes on with, too; a blank stands between words, and what is apart is none of the text's words.
+Role = Literal["begins", "continues", "opens", "blank", "apart"]
 
 
 class Tokenizer(ABC):
@@ -82,6 +85,17 @@ class Tokenizer(ABC):
     def files(self) -> tuple[Path, ...]:
         """The files that `train` reads, beside the lines it is given."""
         return ()
+
+    def role(self, symbol: str) -> Role:
+        """What a symbol of the vocabulary has to do with the words of a text."""
+        return "begins"
+
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+        """These ids of texts as other ids of the same texts, drawn at random; the same for the same seed.
+
+        Raises UsageError if a text has only one way to be cut.
+        """
+        raise UsageError(f"subword_sampling is for SentencePiece; {type(self).__name__} cuts a text in one way only")
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """A readable piece for each id, for pictures and tables."""

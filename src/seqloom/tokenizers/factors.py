@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from seqloom.bounds import Positive
 from seqloom.errors import UnreadableError
 from seqloom.registry import register
-from seqloom.tokenizers.base import SILENT
+from seqloom.tokenizers.base import SILENT, Role
 from seqloom.tokenizers.symbols import Symbols
 from seqloom.vocabulary import SPECIALS, UNK
 
@@ -45,6 +45,9 @@ class Factors(Symbols):
 
     def written(self, text: str) -> list[str]:
         return self.split(text)
+
+    def role(self, symbol: str) -> Role:
+        return "continues" if symbol.startswith(self.separator) else "begins"
 
     def _whole(self, lines: Iterable[str]) -> Iterator[str]:
         fault: UnreadableError | None = None

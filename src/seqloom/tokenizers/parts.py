@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 from seqloom.bounds import Positive
 from seqloom.errors import UnreadableError
 from seqloom.registry import register
-from seqloom.tokenizers.base import Tokenizer
+from seqloom.tokenizers.base import Role, Tokenizer
 from seqloom.vocabulary import EOS, Vocabulary
 
 
@@ -57,6 +57,14 @@ class Parts(Tokenizer):
         more = [token for part in rest for token in (self.separator, *self.tokenizer.written(part))]
         return [*self.tokenizer.written(first), *more]
 
+    def role(self, symbol: str) -> Role:
+        return self.tokenizer.role(symbol)
+
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+        parts = [_cut_at_ends(row) for row in rows]
+        drawn = iter(self.tokenizer.sampled([part for row in parts for part in row], share=share, seed=seed))
+        return [self._joined(list(islice(drawn, len(row)))) for row in parts]
+
     def restore(self, text: str) -> str:
         return f" {self.separator} ".join(self.tokenizer.restore(part) for part in self._cut(text))
 
@@ -89,6 +97,12 @@ class Parts(Tokenizer):
         """Ids of parts, one behind the other; nothing if all are empty."""
         ids = [i for row in rows for i in (*row, EOS)][:-1]
         return ids if any(i != EOS for i in ids) else []
+
+
+def _cut_at_ends(ids: Sequence[int]) -> list[list[int]]:
+    """What stands before, between and behind the ends; a part may be empty."""
+    ends = [-1, *(place for place, i in enumerate(ids) if i == EOS), len(ids)]
+    return [list(ids[start + 1 : end]) for start, end in pairwise(ends)]
 
 
 def _parts_of(ids: Sequence[int]) -> list[list[int]]:

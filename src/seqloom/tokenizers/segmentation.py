@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from seqloom.tokenizers.base import Role
+
 Segmentation = Literal["none", "bpe", "sentencepiece"]
 
 
@@ -18,3 +20,10 @@ def restored(text: str, segmentation: Segmentation) -> str:
     if segmentation == "sentencepiece" and "▁" in text:
         return text.replace(" ", "").replace("▁", " ").strip()
     return text
+
+
+def role(symbol: str, segmentation: Segmentation) -> Role:
+    """What a symbol of such text has to do with words."""
+    if segmentation == "bpe" and symbol.endswith("@@"):
+        return "opens"
+    return "continues" if segmentation == "sentencepiece" and not symbol.startswith("▁") else "begins"

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from seqloom.errors import DataError, SeqloomError, UsageError
 from seqloom.registry import register
-from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Tokenizer
+from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role, Tokenizer
 from seqloom.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 
 CHUNK = 2000  # characters; longer lines are cut for training, because the library skips lines of too many bytes
 SAMPLE = 2_000_000  # lines; of more, so many are drawn
 THREADS = 2  # part of the result: sums are made in an order that depends on it
 log = logging.getLogger(__name__)
+_DRAWING = threading.Lock()
 
 
 @register("sentencepiece")
@@ -107,6 +109,28 @@ class SentencePiece(Tokenizer):
         self.vocabulary  # noqa: B018
         pieces = self._processor.encode(_encodable(text), out_type=str, num_threads=1)
         return [piece.replace("▁", " ") for piece in pieces]  # a piece that is unknown is the text itself
+
+    def role(self, symbol: str) -> Role:
+        return "begins" if symbol.startswith("▁") else "continues"
+
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+        """The same texts cut anew; one that has an unknown character stays as it is.
+
+        With a BPE model this share of the merges is left out (https://arxiv.org/abs/1910.13267; the library doesn't try
+        such a merge again, so that texts become longer than in the paper).  With a unigram model a text is drawn with
+        its probability to the power of `share` (https://arxiv.org/abs/1804.10959).
+        """
+        import sentencepiece
+
+        places = [place for place, row in enumerate(rows) if UNK not in row]
+        if not places:
+            return [list(row) for row in rows]
+        texts = self._processor.decode([list(map(int, rows[place])) for place in places])
+        with _DRAWING:  # the library's seed is the process's; each call begins with it
+            sentencepiece.set_random_generator_seed(seed)
+            drawn = self._processor.encode(texts, enable_sampling=True, alpha=share, nbest_size=-1, num_threads=1)
+        found = dict(zip(places, drawn, strict=True))
+        return [found.get(place, list(row)) for place, row in enumerate(rows)]
 
     def dump(self) -> bytes:
         self.vocabulary  # noqa: B018

@@ -10,8 +10,8 @@ from itertools import repeat
 
 from seqloom.errors import DataError
 from seqloom.registry import register
-from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Tokenizer
-from seqloom.tokenizers.segmentation import Segmentation, restored
+from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role, Tokenizer
+from seqloom.tokenizers.segmentation import Segmentation, restored, role
 from seqloom.vocabulary import SPECIALS, UNK, Vocabulary
 
 
@@ -52,6 +52,11 @@ class Symbols(Tokenizer):
 
     def written(self, text: str) -> list[str]:
         return self.split(text)
+
+    def role(self, symbol: str) -> Role:
+        if not self.separator:
+            return "blank" if symbol.isspace() else "continues"
+        return role(symbol, self.segmentation)
 
     def restore(self, text: str) -> str:
         return restored(text, self.segmentation)

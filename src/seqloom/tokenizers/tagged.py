@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.errors import UsageError
-from seqloom.tokenizers.base import SILENT, Tokenizer
+from seqloom.tokenizers.base import SILENT, Role, Tokenizer
 from seqloom.vocabulary import Vocabulary
 
 
@@ -52,6 +52,14 @@ class Tagged(Tokenizer):
     def written(self, text: str) -> list[str]:
         tags, rest = self._divided(text)
         return [*tags, *self.plain.written(rest)]
+
+    def role(self, symbol: str) -> Role:
+        return "apart" if symbol in self.tags else self.plain.role(symbol)
+
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+        counts = [len(self._parted(row)[0]) for row in rows]
+        rest = self.plain.sampled([row[n:] for n, row in zip(counts, rows, strict=True)], share=share, seed=seed)
+        return [[*row[:n], *drawn] for n, row, drawn in zip(counts, rows, rest, strict=True)]
 
     def restore(self, text: str) -> str:
         return self.plain.restore(text)
