@@ -12,6 +12,7 @@ from seqloom.config.root import Config
 from seqloom.config.spec import parameters
 from seqloom.data.corpora import CorpusOptions, DataOptions
 from seqloom.data.filters import Filter
+from seqloom.data.noise import Noise
 from seqloom.decoders import Decoder
 from seqloom.encoders import Encoder, ImageEncoder
 from seqloom.hooks import Hook
@@ -28,7 +29,7 @@ from seqloom.train import TrainOptions
 
 PAGE = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf8")
 BASES = (Attention, Compatibility, Distribution, Decoder, Encoder, FeedForward, ImageEncoder, Model)
-BASES += (Filter, PositionEncoding, Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
+BASES += (Filter, Noise, PositionEncoding, Hook, Metric, Optimizer, Schedule, Task, Tokenizer)
 CLASSES = [cls for base in BASES for cls in known(base) if cls.__module__.startswith("seqloom.")]  # type: ignore[type-abstract]
 SECTIONS = [Config, CorpusOptions, DataOptions, SearchOptions, TrainOptions]
 

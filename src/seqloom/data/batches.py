@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from seqloom.data.mixing import BY_SIZE, Mixing
 from seqloom.data.permutation import Integers, key_of, shuffled, shuffled_stream
 from seqloom.data.prepared import Ids, PreparedCorpus
+from seqloom.data.variation import Variation
 from seqloom.structures import Batch, Sequences
 from seqloom.vocabulary import BOS, EOS
 
-TIES, ORDER = -1, -2  # what a key is for, beside corpora 0, 1, ...
+TIES, ORDER, VARIATION = -1, -2, -3  # what a key is for, beside corpora 0, 1, ...
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,15 @@ class Plan:
     """The batches of one pool: batch i holds the rows from `ends[i]` to `ends[i + 1]`, in the order `order`."""
 
     corpora: Integers  # [rows] which corpus a row is from
-    indices: Integers  # [rows] its place there
+    indices: Integers  # [rows] its number there
+    places: Integers  # [rows] its place in that corpus's endless stream
     ends: Integers  # [batches + 1]
     order: Integers  # [batches]
 
-    def rows(self, batch: int) -> tuple[list[int], list[int]]:
-        """The corpora and indices of the pairs in a batch."""
+    def rows(self, batch: int) -> slice:
+        """The rows of a batch."""
         which = self.order[batch]
-        rows = slice(self.ends[which], self.ends[which + 1])
-        return self.corpora[rows].tolist(), self.indices[rows].tolist()
+        return slice(self.ends[which], self.ends[which + 1])
 
 
 class TrainingBatches:
@@ -60,11 +61,12 @@ class TrainingBatches:
         batch_sentences: int | None = None,
         seed: int,
         pool_size: int = 65536,
+        variation: Variation | None = None,
     ):
         """The corpora are mixed by their sizes unless `mixing` says otherwise; `batch_tokens` counts padding too.
 
         With `batch_sentences` a batch has that many pairs instead, whatever their length; the last of a pool may have
-        fewer.  Raises ValueError for numbers that can't be meant.
+        fewer.  A `variation` changes pairs after they are counted.  Raises ValueError for numbers that can't be meant.
         """
         if batch_tokens < 1 or pool_size < 1:
             raise ValueError(f"batch_tokens and pool_size must be at least 1, got {batch_tokens} and {pool_size}")
@@ -74,6 +76,7 @@ class TrainingBatches:
         self._batch_tokens = batch_tokens
         self._batch_sentences = batch_sentences
         self._seed = seed
+        self._variation = variation
         self._sizes = [len(corpus) for corpus in corpora]
         self._mixture = mixing.mixture(self._sizes, pool_size=pool_size)
         self._latest: tuple[int, Plan] | None = None  # planning is a function of the pool; this only saves time
@@ -85,7 +88,7 @@ class TrainingBatches:
             plan = self.plan(pool)
             for batch in range(first, len(plan.order)):
                 last = batch + 1 == len(plan.order)
-                yield self._collate(plan, batch), Position(pool + 1) if last else Position(pool, batch + 1)
+                yield self._collate(pool, batch), Position(pool + 1) if last else Position(pool, batch + 1)
             pool, first = pool + 1, 0
 
     def epoch(self, position: Position) -> float:
@@ -112,7 +115,9 @@ class TrainingBatches:
 
     def _plan(self, pool: int) -> Plan:
         # 1. the next pairs of each corpus
-        drawn = [self._draw(number, pool) for number in range(len(self._corpora))]
+        windows = [self._mixture.window(number, pool) for number in range(len(self._corpora))]
+        places = [np.arange(*window, dtype=np.int64) for window in windows]
+        drawn = [self._draw(number, own) for number, own in enumerate(places)]
         lengths = [corpus.lengths(indices) for corpus, indices in zip(self._corpora, drawn, strict=True)]
         source = np.concatenate([sides[0] for sides in lengths])
         target = np.concatenate([sides[1] for sides in lengths])
@@ -122,15 +127,20 @@ class TrainingBatches:
         # 3. which come in a random order
         numbers = np.repeat(np.arange(len(drawn)), [len(indices) for indices in drawn])
         shuffle = shuffled(len(ends) - 1, key_of(self._seed, ORDER, pool))
-        return Plan(numbers[order], np.concatenate(drawn)[order], ends, shuffle)
+        return Plan(numbers[order], np.concatenate(drawn)[order], np.concatenate(places)[order], ends, shuffle)
 
-    def _draw(self, number: int, pool: int) -> Integers:
-        positions = np.arange(*self._mixture.window(number, pool), dtype=np.int64)
-        return shuffled_stream(positions, size=self._sizes[number], key=key_of(self._seed, number))
+    def _draw(self, number: int, places: Integers) -> Integers:
+        return shuffled_stream(places, size=self._sizes[number], key=key_of(self._seed, number))
 
-    def _collate(self, plan: Plan, batch: int) -> Batch:
-        corpora, indices = plan.rows(batch)
-        return collate([_pair(self._corpora[c], i) for c, i in zip(corpora, indices, strict=True)])
+    def _collate(self, pool: int, batch: int) -> Batch:
+        plan = self.plan(pool)
+        rows = plan.rows(batch)
+        corpora, indices = plan.corpora[rows], plan.indices[rows].tolist()
+        pairs = [_pair(self._corpora[c], i) for c, i in zip(corpora.tolist(), indices, strict=True)]
+        if self._variation:
+            key = int(key_of(self._seed, VARIATION, pool, batch))
+            pairs = self._variation(pairs, corpora=corpora, places=plan.places[rows], key=key)
+        return collate(pairs)
 
 
 def valid_batches(corpus: PreparedCorpus, batch_tokens: int, batch_sentences: int | None = None) -> Iterator[Batch]:

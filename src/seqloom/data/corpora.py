@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from seqloom.data.filters import Filter
 from seqloom.data.mixing import Mixing
+from seqloom.data.noise import Noise
 from seqloom.data.rows import Pair, columns_of, fields_of, tagged
 from seqloom.data.shards import files_of, named, paired
 from seqloom.data.text import Errors, count_lines, read_lines
@@ -38,6 +39,7 @@ class CorpusOptions:
     folder: Path | None = None  # where the paths in the source start, if it names files; None: the working directory
     weight: float | None = None  # the corpus's share of the training data; None: its number of pairs
     filters: tuple[Callable[..., Filter], ...] | None = None  # None: those of `data`
+    noise: tuple[Callable[..., Noise], ...] | None = None  # None: that of `data`
     upsample: int | None = None  # each epoch holds it exactly so many times; None: once, unless there are weights
 
     def __post_init__(self) -> None:
@@ -89,6 +91,8 @@ class DataOptions:
     temperature: float | None = None  # shares of the corpora are their numbers of pairs ^ (1 / temperature)
     valid_lines: int = 1000  # how many to hold out, but at most 5 % of the corpus
     filters: tuple[Callable[..., Filter], ...] = ()  # what leaves pairs out of the training data, in this order
+    noise: tuple[Callable[..., Noise], ...] = ()  # what is done to the words of sources in training, in this order
+    subword_sampling: float | tuple[float, float] = 0.0  # of both sides, or of source and target: cut words anew
     errors: Errors = "stop"  # what to do about a line that is not UTF-8
     max_length: MaxLength = 256  # tokens a side, without bos and eos
     too_long: TooLong = "drop"  # a longer pair leaves the training data, or only its first tokens stay
@@ -105,7 +109,12 @@ class DataOptions:
         if not self.train_corpora:
             raise ValueError("train names no corpus")
         self._check_mixing()
+        if not all(0 <= share < 1 for share in self.sampling):
+            raise ValueError(f"subword_sampling is from 0 up to, but not including, 1; got {self.subword_sampling}")
         for corpus in self.valid_corpora:
+            for name in ("filters", "noise", "upsample"):
+                if getattr(corpus, name) is not None:
+                    raise ValueError(f"valid has {name}, which is for training data alone; leave it out")
             if corpus.tag is not None and corpus.tag not in self.tags:
                 raise ValueError(f"valid has the tag {corpus.tag!r} and train has not{suggest(corpus.tag, self.tags)}")
 
@@ -136,6 +145,12 @@ class DataOptions:
     def tags(self) -> tuple[str, ...]:
         """The tags of `train`'s corpora, each once."""
         return tuple(dict.fromkeys(corpus.tag for corpus in self.train_corpora if corpus.tag is not None))
+
+    @property
+    def sampling(self) -> tuple[float, float]:
+        """`subword_sampling` of source and target."""
+        share = self.subword_sampling
+        return share if isinstance(share, tuple) else (share, share)
 
     @property
     def mixing(self) -> Mixing:

@@ -22,6 +22,7 @@ from seqloom.data.permutation import Integers
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
 from seqloom.data.sifted import Sifted
 from seqloom.data.sifting import sift
+from seqloom.data.variation import variation_of
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
 from seqloom.models import Model, VocabularySizes
@@ -79,6 +80,7 @@ class TranslationTask(Task):
             batch_tokens=self.setting.batch_tokens,
             batch_sentences=self.setting.batch_sentences,
             seed=self.setting.seed,
+            variation=variation_of(self.setting.data, self.tokenizers, seed=self.setting.seed),
         )
         if not place.exists():
             self._keep_tokenizers(place)
@@ -277,9 +279,7 @@ class _Files:
         return trained(tokenizer, texts, key_parts=depends, cache=self.cache)
 
     def _pairs(self, corpus: CorpusOptions, part: Part, sifted: Sifted | None = None) -> Iterator[tuple[str, str]]:
-        return read_part(
-            corpus, part=self._part(part), valid_share=self.share, errors=self.data.errors, sifted=sifted
-        )
+        return read_part(corpus, part=self._part(part), valid_share=self.share, errors=self.data.errors, sifted=sifted)
 
     def _sifted(self, corpus: CorpusOptions) -> Sifted | None:
         """What the filters leave of a corpus to train on; None without filters."""
