@@ -38,3 +38,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 class CheckpointError(SeqloomError):
     """A run directory is in use, or nothing in it can be loaded."""
+
+
+NO_MEMORY = ("allocate memory", "out of memory", "size calculation overflowed")  # PyTorch's words, on every device
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether this is how Python or PyTorch says that there is not enough memory."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

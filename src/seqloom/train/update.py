@@ -14,6 +14,7 @@ from seqloom.hardware import autocast, product_type
 from seqloom.ranks import ALONE, Ranks
 from seqloom.structures import Batch, Loss
 from seqloom.train.exchange import Exchange
+from seqloom.train.halves import Share, as_it_fits
 from seqloom.train.loss_scale import FIRST, LossScale
 from seqloom.train.moving_average import MovingAverage
 from seqloom.train.options import TrainOptions
@@ -56,15 +57,8 @@ class Update:
         The random numbers of each batch are those of its seed, so they don't depend on where it is computed.
         """
         self.model.train()
-        self.optimizer.zero_grad()
-        total, count = torch.zeros((), device=self.device), 0
         share = own_share(batches, seeds, self.ranks)
-        for left, (batch, seed) in zip(reversed(range(len(share))), share, strict=True):
-            torch.manual_seed(seed)
-            if not left:
-                self._exchange.start()
-            loss = self._backward(batch)
-            total, count = total + loss.total.detach(), count + loss.count
+        total, count = as_it_fits(self._gradients, share, alone=self.ranks.size == 1)
         count = self._exchange.finish(count, total)
         norm = self._cut_gradients(count)
         found, norm_found = torch.stack([total, norm]).tolist()  # the only place that waits for a GPU
@@ -108,6 +102,18 @@ class Update:
         if "weights" in parts:
             means.restore(parts["weights"], int(parts["average"]["steps"]))
         self.average = means if self.options.ema else None
+
+    def _gradients(self, share: Share) -> tuple[Tensor, int]:
+        """Add up the gradients of batches; their loss in sum, and its count."""
+        self.optimizer.zero_grad()
+        total, count = torch.zeros((), device=self.device), 0
+        for left, (batch, seed) in zip(reversed(range(len(share))), share, strict=True):
+            torch.manual_seed(seed)
+            if not left:
+                self._exchange.start()
+            loss = self._backward(batch)
+            total, count = total + loss.total.detach(), count + loss.count
+        return total, count
 
     def _backward(self, batch: Batch) -> Loss:
         with autocast(self.options.precision, self.device):
