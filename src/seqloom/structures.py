@@ -99,6 +99,8 @@ class Memory(Rows):
 
     def extend(self, keys: Tensor, values: Tensor) -> Memory:
         """This memory with newer positions [N, H, T, D] behind it."""
+        if not self.keys.size(2):  # and nothing is copied
+            return replace(self, keys=keys, values=values)
         return replace(self, keys=torch.cat([self.keys, keys], 2), values=torch.cat([self.values, values], 2))
 
 

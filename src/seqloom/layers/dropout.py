@@ -40,7 +40,7 @@ class _CheapDropout(torch.autograd.Function):
         below = round(rate * 2**16)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         draws = words.view(torch.int16)[: x.numel()].view(x.shape)  # uniform over -2^15 ... 2^15 - 1
-        factors = (draws >= below - 2**15).to(x.dtype).mul_(1 / (1 - below / 2**16))
+        factors = torch.ge(draws, below - 2**15, out=torch.empty_like(x)).mul_(1 / (1 - below / 2**16))
         ctx.save_for_backward(factors)
         return x * factors
 
