@@ -21,6 +21,7 @@ import torch
 from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
+from seqloom.doctor import consult
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import Facts, MetricsFile
@@ -153,6 +154,8 @@ def _ready(config: Config, directory: Path, device: torch.device, ranks: Ranks, 
         trainer.restore(newest)
     with ranks.main_first():
         if ranks.main:
+            if config.train.doctor:
+                consult(config, trainer, directory)
             _replace(directory / "config.yml", dump(describe(config)))
             metrics.forget_after(trainer.progress.step)
     trainer.report({"event": "started", "step": trainer.progress.step, "resumed": newest is not None})

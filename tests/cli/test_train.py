@@ -51,8 +51,11 @@ def test_it_says_how_it_goes_on_standard_error(seqloom: Any, toy: Path) -> None:
     result = seqloom("train", toy / "toy.yml")
     assert (result.code, result.out) == (0, "")
     said = [re.sub(r"[0-9]+(,[0-9]{3})*(\.[0-9]+)?", "N", line) for line in result.err.splitlines()]
-    assert said[0] == "training: N parameters on cpu"
-    assert said[1] == "step N/N  loss N  N tokens/s  epoch N  N:N left"
+    assert said[0] == (
+        "seqloom: N steps are about N epochs of N pairs; a checkpoint takes at most N MiB, and N GiB are free"
+    )
+    assert said[1] == "training: N parameters on cpu"
+    assert said[2] == "step N/N  loss N  N tokens/s  epoch N  N:N left"
     validation = "step N  validation: loss N  perplexity N  bleu N  chrf N  exact N  (best so far)"
     assert [line for line in said if "validation" in line][0] == validation
     assert [line.split()[0] for line in said[said.index(validation) + 1 :][:3]] == ["source", "model", "reference"]

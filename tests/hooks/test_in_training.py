@@ -17,7 +17,7 @@ from seqloom.config.root import Config, read_config
 from seqloom.errors import DataError, UsageError
 from seqloom.hooks import Hook
 from seqloom.registry import ConfigError, known
-from seqloom.rehearsal import rehearse
+from seqloom.rehearsal import staged
 from seqloom.train import Interrupted, Trainer
 
 SHORT = ["train.steps=8", "train.validate_every=6", "train.log_every=3", "train.checkpoint_every=4"]
@@ -99,7 +99,7 @@ def test_what_a_hook_lacks_is_said_before_anything_is_done(
 ) -> None:
     (folder := tmp_path / "folder").mkdir()
     asked = config(toy, f"hooks=[{hook.replace('FOLDER', str(folder))}]", "data.train.source=not-read.txt")
-    for attempt in (lambda: runs.train(asked, tmp_path / "run"), lambda: rehearse(asked)):
+    for attempt in (lambda: runs.train(asked, tmp_path / "run"), staged(asked).__enter__):
         with pytest.raises(error) as caught:
             attempt()
         assert str(caught.value) == sentence.replace("FOLDER", str(folder))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from seqloom.data.prepared import PreparedCorpus
 from seqloom.doctor.findings import Finding, note, warning
 from seqloom.doctor.sample import PAIRS, Data, Looked, windows
+from seqloom.vocabulary import UNK
 
 MANY = 0.05  # of the validation pairs
 SOME = 0.01  # of the sources alone, which may well be there in another translation
@@ -21,7 +22,7 @@ def known_in_training(where: str, keys: Sequence[tuple[int, int]], trained: Keys
     """
     pairs = sum(pair in trained[1] for _, pair in keys)
     sources = sum(source in trained[0] for source, _ in keys)
-    if not pairs and sources < SOME * len(keys):
+    if not pairs and sources <= SOME * len(keys):
         return None
     said = f"{where}: {pairs:,} of {len(keys):,} pairs, and {sources:,} sources, are in the training data, too{some}"
     if pairs < MANY * len(keys):
@@ -32,11 +33,14 @@ def known_in_training(where: str, keys: Sequence[tuple[int, int]], trained: Keys
 def keys_of(corpus: PreparedCorpus, indices: Iterable[int]) -> Iterator[tuple[int, int]]:
     """A key for the source and one for the pair, each of 64 bits, of every pair of ids.
 
-    Two that differ hardly ever share one, so that keys stand for what they are of.
+    Two that differ hardly ever share one, so that keys stand for what they are of.  Sources that are mostly unknown
+    symbols all look alike, and are passed over.
     """
     for i in indices:
-        source, target = corpus.source(i).tobytes(), corpus.target(i).tobytes()
-        yield hash(source), hash((source, target))
+        ids, target = corpus.source(i), corpus.target(i).tobytes()
+        if 2 * int((ids == UNK).sum()) < len(ids):
+            source = ids.tobytes()
+            yield hash(source), hash((source, target))
 
 
 def check_leaks(data: Data) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import torch
 from seqloom.doctor.findings import Finding, stop, warning
 
 NEARLY_ALL = 0.9  # of the memory: what comes later, such as a longer sentence, may be too much
+OWN_GROUPS = Path("/proc/self/cgroup")
 UNLIMITED = 2**60  # bytes; what the system says where there is no limit
 
 
@@ -20,37 +21,42 @@ def memory_limit(device: torch.device, *, cgroups: Path = Path("/sys/fs/cgroup")
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *_group_limits(Path("/proc/self/cgroup"), cgroups)])
+    return min([machine, *_group_limits(OWN_GROUPS, cgroups)])
 
 
 def free_disk(directory: Path) -> int:
-    """The free bytes where a directory is, or will be."""
-    while not directory.exists():
-        directory = directory.absolute().parent
-    return shutil.disk_usage(directory).free
+    """The free bytes where a run's directory is, or will be; what its checkpoints take is free for new ones."""
+    place = directory.absolute()
+    while not place.exists():
+        place = place.parent
+    taken = sum(path.stat().st_size for path in directory.glob("checkpoints/*/*") if path.is_file())
+    return shutil.disk_usage(place).free + taken
 
 
-def memory_fit(peak: int, limit: int, *, validation: int = 0) -> Finding | None:
-    """What to say of a peak that is nearly all the memory there is; `validation` is how far validation alone exceeds.
+def memory_fit(peak: int, limit: int, *, in_validation: bool) -> Finding | None:
+    """What to say of a peak that is nearly all the memory there is.
 
     Other toolkits ran out of memory hours later, at their first validation: marian-dev#869, transformers#13597.
     """
     if peak <= NEARLY_ALL * limit:
         return None
     said = f"memory: {mib(peak)} at the peak of {mib(limit)} that there are"
-    if validation:
+    if in_validation:
         return warning(f"{said}, because of validation; lower task.valid_beam_size or train.batch_tokens")
     return warning(
         f"{said}; halve train.batch_tokens and double train.accumulate, which gives the same updates in half the memory"
     )
 
 
-def disk_fit(directory: Path, *, checkpoint: int, kept: int, free: int) -> Finding | None:
-    """What to say where there is no room for a run's checkpoints: `kept` of them and one that is being written."""
-    if checkpoint <= 0 or (kept + 1) * checkpoint <= free:
+def disk_fit(directory: Path, *, checkpoint: int, least: int, kept: int, free: int) -> Finding | None:
+    """What to say where there is no room for a run's checkpoints: `kept` of them and one that is being written.
+
+    A checkpoint has `checkpoint` bytes at most, and at least `least`.
+    """
+    if (kept + 1) * checkpoint <= free:
         return None
     said = f"{directory}: {mib(free)} are free, and a checkpoint takes {mib(checkpoint)}"
-    if checkpoint > free:
+    if least > free:
         return stop(f"{said}; make room, or choose another place for the run with -o")
     return warning(f"{said}, of which {kept + 1} are there at a time; make room, or lower train.keep_last")
 
