@@ -31,7 +31,7 @@ def test_data_size_and_machine_are_noted(trainer: Callable[..., Trainer], tmp_pa
     assert (training["kept"], validation["kept"], training["said"]) == (200, 20, "200 pairs")
     assert training["source_tokens"] == training["target_tokens"] > 200
     (start,) = facts["starts"]
-    assert (start["step"], start["threads"], start["precision"]) == (0, 1, "float32")
+    assert (start["step"], start["threads"], start["ranks"], start["precision"]) == (0, 1, 1, "float32")
     assert start["versions"]["seqloom"] == __version__
     assert start["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert all(start[name] for name in ("time", "device", "cores", "memory", "system"))

@@ -97,7 +97,7 @@ def test_the_page_says_how_it_went() -> None:
         "train.en, train.de",
         "200 pairs 1,000 1,000 0.00 % 2.50 %",
         "Vocabulary: 12 source and 13 target symbols.",
-        "A processor; 2 of 4 cores, 16 GiB of memory",
+        "A processor; 2 of 4 cores; 16 GiB of memory",
         "python 3.11.2, seqloom 1.0, torch 2.13.0",
         "2026-01-02 03:04:05 UTC at step 0",
         "seqloom translate runs/run < FILE",

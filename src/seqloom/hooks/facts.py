@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from seqloom.hardware import multiplies_bfloat16_fast
+from seqloom.hardware import product_type
 from seqloom.hooks.base import write_text
 from seqloom.train import Trainer
 
@@ -60,15 +60,15 @@ def _data(trainer: Trainer) -> dict[str, Any]:
 
 
 def _machine(trainer: Trainer) -> dict[str, Any]:
-    device, precision = trainer.device, trainer.options.precision
-    fast = "bfloat16" if multiplies_bfloat16_fast(device) else "float32"
+    device = trainer.device
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": _gpu(device) if device.type == "cuda" else _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory": _memory(),
-        "precision": fast if precision == "auto" else precision,
+        "ranks": trainer.ranks.size,
+        "precision": str(product_type(trainer.options.precision, device)).removeprefix("torch."),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }

@@ -182,12 +182,10 @@ def _machine(record: Record) -> str:
     if not record.starts:
         return ""
     last = record.starts[-1]
-    memory = last.get("memory")
     versions = last.get("versions") or {}
     begun = ", ".join(f"{_time(start)} at step {start.get('step', 0):,}" for start in record.starts[-5:])
     said = {
-        "Device": f"{last.get('device')}; {last.get('threads')} of {last.get('cores')} cores"
-        + (f", {memory / 2**30:.0f} GiB of memory" if number(memory) else ""),
+        "Device": _device(last),
         "Precision": last.get("precision"),
         "System": last.get("system"),
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
@@ -195,6 +193,16 @@ def _machine(record: Record) -> str:
     }
     items = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in said.items())
     return f'<section id="machine">\n<h2>Machine</h2>\n<dl class="facts">{items}</dl>\n</section>'
+
+
+def _device(start: Numbers) -> str:
+    memory, ranks = start.get("memory"), start.get("ranks", 1)
+    said = [
+        f"{ranks} × {start.get('device')}" if ranks != 1 else str(start.get("device")),
+        f"{start.get('threads')} of {start.get('cores')} cores",
+        f"{memory / 2**30:.0f} GiB of memory" if number(memory) else "",
+    ]
+    return "; ".join(filter(None, said))
 
 
 def _time(start: Numbers) -> str:
