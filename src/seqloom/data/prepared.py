@@ -92,7 +92,7 @@ def prepare(
         choices.append(state_of_files(corpus, errors))
     elif corpus.folder:
         raise UsageError(f"{corpus.name}: folder is for sources that name files, and this tokenizer reads their text")
-    key = digest_of([_identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
+    key = digest_of([identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
     encoding = Encoding(tokenizers, both(max_length), too_long == "cut")
 
     def build(directory: Path) -> None:
@@ -151,7 +151,7 @@ class _Counted:
         return row
 
 
-def _identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
+def identity(corpus: CorpusOptions, cache: Path) -> list[Any]:
     """What the pairs of a corpus depend on: the contents of its files and how they are read, but not their names."""
     contents = [found for shard in shard_contents(corpus, cache) for found in shard]
     kind = ["tsv", corpus.columns] if corpus.tsv else ["jsonl", corpus.fields] if corpus.jsonl else ["parallel"]

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from seqloom.data.permutation import Integers
 from seqloom.data.prepared import PreparedCorpus, prepare, trained
 from seqloom.data.sifted import Sifted
 from seqloom.data.sifting import sift
+from seqloom.data.valid_texts import ValidTexts
 from seqloom.data.variation import variation_of
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
@@ -228,6 +229,12 @@ class _Files:
             else 0.0
         )
 
+    @cached_property
+    def valid_texts(self) -> list[ValidTexts]:
+        """The texts to validate on, of each corpus."""
+        kept = partial(ValidTexts, part=self._part("valid"), valid_share=self.share, cache=self.cache)
+        return [kept(corpus, errors=self.data.errors) for corpus in self.valid_corpora]
+
     def prepared(self, corpus: CorpusOptions, part: Part, tokenizers: Tokenizers) -> PreparedCorpus:
         """The ids of a corpus, or of its part where validation data are held out."""
         return prepare(
@@ -245,7 +252,7 @@ class _Files:
 
     def valid_pairs(self) -> Iterator[tuple[str, str]]:
         """The texts to validate on, of each corpus in turn: the first few have something of every one."""
-        in_turn = zip_longest(*(self._pairs(corpus, "valid") for corpus in self.valid_corpora))
+        in_turn = zip_longest(*self.valid_texts)
         return (pair for pairs in in_turn for pair in pairs if pair is not None)
 
     def train_tokenizers(self) -> Tokenizers:
