@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -148,7 +149,7 @@ def held(lock: Path, *, wait: bool) -> Iterator[bool]:
     Raises SeqloomError where the file system knows no locks.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
+    with open(lock, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -157,6 +158,9 @@ def held(lock: Path, *, wait: bool) -> Iterator[bool]:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise SeqloomError(f"{lock.parent} is on a file system without locks ({reason}); choose another") from error
+        file.truncate(0)
+        file.write(f"{socket.gethostname()} {os.getpid()}\n")  # for people who wonder who is at it
+        file.flush()
         yield True
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_UN)

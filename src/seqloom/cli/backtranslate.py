@@ -132,8 +132,8 @@ def _next(run: Path, output: Path, tag: str | None) -> Iterator[str]:
 def said(paths: Path | list[Path]) -> str:
     """These paths as a configuration in any directory may name them."""
     files = paths if isinstance(paths, list) else [paths]
-    quoted = [quoted(str(Path(path).absolute()).replace("$", "$$")) for path in files]
-    return f"[{', '.join(quoted)}]" if isinstance(paths, list) else quoted[0]
+    names = [quoted(str(Path(path).absolute()).replace("$", "$$")) for path in files]
+    return f"[{', '.join(names)}]" if isinstance(paths, list) else names[0]
 
 
 def quoted(text: str) -> str:
