@@ -17,6 +17,7 @@ from seqloom.errors import SeqloomError, UsageError
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup, Work
+    from torch.distributed.device_mesh import DeviceMesh
 
 T = TypeVar("T")
 MEETING = timedelta(minutes=5)  # so long do ranks wait for each other at the start
@@ -128,6 +129,13 @@ class Ranks:
         for part in parts:
             self._check(part)
         return [parts[i % self.size][i // self.size] for i in range(len(items))]
+
+    def mesh(self, device: torch.device) -> DeviceMesh:
+        """The ranks as PyTorch wants them where tensors are spread over them."""
+        from torch.distributed.device_mesh import DeviceMesh
+
+        assert self._groups is not None
+        return DeviceMesh.from_group(self._groups.gradients, device.type)
 
     def threads(self) -> int | None:
         """How many threads each rank of this machine should have; None where nobody else is here, or one was chosen."""

@@ -93,7 +93,9 @@ class Translator:
     def __init__(
         self, model: Model, tokenizers: Tokenizers, options: SearchOptions, *, device: torch.device | str = "cpu"
     ):
-        self.model, self.tokenizers, self.options, self.device = model.to(device), tokenizers, options, device
+        there = all(weight.device == torch.device(device) for weight in model.parameters())
+        self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
+        self.tokenizers, self.options, self.device = tokenizers, options, device
 
     def translate(
         self,

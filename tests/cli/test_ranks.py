@@ -15,7 +15,10 @@ import pytest
 
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import read_config
+from seqloom.errors import UsageError
+from seqloom.ranks import Ranks
 from seqloom.runs import train
+from seqloom.train.sharding import check_can_be_sharded
 
 # Something is drawn at random in every part, layers are left out, and experts go unused.
 EXPERTS = "{class: MixtureOfExperts, experts: 6, k: 2, inner_size: 8}"
@@ -111,6 +114,77 @@ def test_rows_are_dealt_where_batches_do_not_come_out_even(seqloom: Any, toy: Pa
     results = together(seqloom, 3, "train", toy / "toy.yml", *rows, "-o", "run")
     assert [result.code for result in results] == [0, 0, 0], results[0]
     assert_alike(seqloom.folder / "run", tmp_path / "alone")
+
+
+# A model that is spread over ranks
+
+LAYERS = "layers: 2, heads: 2, dropout: 0.2, feedforward: 32"
+SPREAD = (
+    "model={class: EncoderDecoder, embedding: {size: 16, tie: all},"
+    f" encoder: {{class: TransformerEncoder, {LAYERS}}}, decoder: {{class: TransformerDecoder, {LAYERS}}}}}",
+    "train.accumulate=2",
+    "train.log_every=1",
+    "train.validate_every=3",
+    "train.clip_embeddings=0.2",
+)
+WEIGHING = '''
+"""A task that notes how many numbers of the weights this rank has."""
+
+import os
+
+from seqloom.registry import register
+from seqloom.tasks import TranslationTask
+
+
+@register("weighing")
+class Weighing(TranslationTask):
+    """Writes them into a file for each rank."""
+
+    def loss(self, model, batch):
+        kept = sum(getattr(weight, "_local_tensor", weight).numel() for weight in model.parameters())
+        with open(f"weight-{os.environ['RANK']}", "w") as file:
+            file.write(f"{kept} {sum(weight.numel() for weight in model.parameters())}")
+        return super().loss(model, batch)
+'''
+
+
+def test_a_spread_model_learns_the_same_and_goes_on_with_any_number_of_ranks(
+    seqloom: Any, toy: Path, tmp_path: Path
+) -> None:
+    (seqloom.folder / "weighing_task.py").write_text(WEIGHING)
+    arguments = ("train", toy / "toy.yml", *SPREAD, "task=weighing", "train.shard=true", "-o", "run")
+    for size, steps in ((2, 3), (1, 6), (2, 9)):
+        results = together(seqloom, size, *arguments, f"train.steps={steps}", SEQLOOM_PLUGINS="weighing_task")
+        assert [result.code for result in results] == [0] * size, results[0]
+    train(read_config(toy / "toy.yml", [*SPREAD, "train.steps=9"]), tmp_path / "alone")
+    assert_alike(seqloom.folder / "run", tmp_path / "alone")
+    weights = [(seqloom.folder / f"weight-{rank}").read_text().split() for rank in range(2)]
+    (every,) = {int(whole) for _, whole in weights}
+    assert sum(int(kept) for kept, _ in weights) == every
+    assert all(int(kept) < 0.6 * every for kept, _ in weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            ["train.accumulate=3"],
+            "train.shard deals whole batches: set train.accumulate, now 3, to a multiple of the 2 ranks",
+        ),
+        (["train.ema=0.9"], "train.shard doesn't go with train.ema yet: leave one of them out"),
+        (
+            ["model.encoder.layer_drop=0.1"],
+            "train.shard can't leave out layers, which would be others on each rank: set layer_drop to 0",
+        ),
+    ],
+)
+def test_what_can_not_be_spread_is_a_sentence(toy: Path, tmp_path: Path, changes: list[str], sentence: str) -> None:
+    config = read_config(toy / "toy.yml", [*SPREAD, "train.shard=true", *changes])
+    task = config.make_task()
+    task.prepare(tmp_path)
+    with pytest.raises(UsageError) as raised:
+        check_can_be_sharded(task.build(config.model), config.train, Ranks(0, 2))
+    assert str(raised.value) == sentence
 
 
 # What happens to one rank

@@ -18,6 +18,7 @@ class FeedForward(nn.Module, ABC):
     """Makes of the features of each position others of the same width, whatever stands beside it."""
 
     given: ClassVar[tuple[str, ...]] = ("size",)
+    self_contained = True  # nobody uses its weights but its `forward`, so that they may be fetched just then
 
     @abstractmethod
     def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor | float]:

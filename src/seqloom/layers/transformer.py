@@ -61,6 +61,8 @@ class Residual(nn.Module):
 class TransformerEncoderLayer(nn.Module):
     """Every position looks at all others, then thinks by itself."""
 
+    self_contained = True  # nobody uses its weights but its `forward`, so that they may be fetched just then
+
     def __init__(self, attention: SelfAttention, feedforward: FeedForward, around: Callable[[], Residual]):
         """`around` makes the way round one part."""
         super().__init__()

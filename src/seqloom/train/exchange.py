@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,6 +58,14 @@ class Exchange:
         self.ranks.finish(last)
         self._missing, self._sent = None, []
         return int(everywhere)
+
+    def norm(self, norm: Tensor) -> Tensor:
+        """Every rank has all gradients, so their norm is what it found."""
+        return norm
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Every rank has all weights at all times."""
+        return nullcontext()
 
     def _done_with(self, parameter: Tensor) -> None:
         if self._missing is not None:

@@ -29,6 +29,7 @@ class TrainOptions:
     compile: bool = False  # the model by torch.compile: a slow start, and faster steps on some machines
     device: str = "auto"
     threads: int | None = None
+    shard: bool = False  # each rank keeps a part of the weights and of the optimizer's state only
     rank_timeout: float = 600.0  # seconds that ranks wait in a step for one that doesn't answer, before they end
     log_every: int = 50
     checkpoint_every: int = 500

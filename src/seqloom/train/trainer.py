@@ -24,6 +24,7 @@ from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
 from seqloom.train.options import TrainOptions
 from seqloom.train.progress import Progress
+from seqloom.train.sharding import check_can_be_sharded
 from seqloom.train.update import Outcome, Update
 from seqloom.train.weights import live_tensors, load_model, model_tensors
 
@@ -62,6 +63,8 @@ class Trainer:
         if options.keep_best not in task.measures:
             what = f"validation has no {options.keep_best!r}{suggest(options.keep_best, task.measures)}"
             raise UsageError(f"train.keep_best: {what}")
+        if options.shard:
+            check_can_be_sharded(model, options, ranks)
         self.model, self.task, self.options = model.to(device), task, options
         self.checkpoints, self.seed, self.device, self.hooks = checkpoints, seed, device, tuple(hooks)
         self.ranks = ranks
@@ -78,6 +81,8 @@ class Trainer:
         """Train to the end, from wherever `progress` stands.  Raises Interrupted on SIGINT and SIGTERM."""
         with self._listening():
             self.ranks.take_from_main(live_tensors(self.model).values())  # a hook may have changed them
+            if self.options.shard and self.ranks.size > 1:
+                self.updated.shard()
             batches = self.task.batches(self.progress.position)
             self._logged = self._clock = time.monotonic()
             self._saved = self.progress.seconds
@@ -202,7 +207,7 @@ class Trainer:
     def _evaluate_or_stop(self) -> Evaluation:
         """A validation may take long, and loses nothing when it is cut short: it is made again after a resume."""
         try:
-            with self.updated.averaged():  # not to be interrupted on its way in or out
+            with self.updated.averaged(), self.updated.whole():  # not to be interrupted on its way in or out
                 return self._evaluate_unless_stopped()
         except (Interrupted, RankError):
             self._agree()  # the signal may have been another rank's
@@ -251,7 +256,7 @@ class Trainer:
 
     def _save(self) -> None:
         progress = {"progress": self.progress.as_dict()}
-        with self.updated.averaged():
+        with self.updated.averaged(), self.updated.whole():
             checkpoint = Checkpoint(self.progress.step, model_tensors(self.model), self.updated.tensors(), progress)
             if self.ranks.main:
                 self.checkpoints.save(checkpoint, keep_last=self.options.keep_last, keep=self.progress.best_step)

@@ -18,6 +18,7 @@ from seqloom.train.halves import Share, as_it_fits
 from seqloom.train.loss_scale import FIRST, LossScale
 from seqloom.train.moving_average import MovingAverage
 from seqloom.train.options import TrainOptions
+from seqloom.train.sharding import Sharding, complete, own, spread_like
 from seqloom.train.share import own_share
 
 
@@ -42,7 +43,8 @@ class Update:
     ):
         self.model, self.loss, self.options, self.device = model, loss, options, device
         self.optimizer = options.optimizer().build(model.parameters())
-        self.ranks, self._exchange = ranks, Exchange(model.parameters(), ranks)
+        self.ranks = ranks
+        self._exchange: Exchange | Sharding = Exchange(model.parameters(), ranks)
         self.average = MovingAverage(model, options.ema) if options.ema else None
         self._narrow = product_type(options.precision, device) == torch.float16
         self._scale = LossScale(FIRST) if self._narrow else LossScale()
@@ -68,6 +70,18 @@ class Update:
             self._scale = self._scale.after(math.isfinite(norm_found))
         return Outcome(found / count, norm_found, count)
 
+    def shard(self) -> None:
+        """Spread weights, gradients and the optimizer's state over the ranks from here on."""
+        restored = self.tensors()
+        self._exchange = Sharding(self.model, self.ranks, self.device)
+        self.optimizer = self.options.optimizer().build(self.model.parameters())
+        self._tables = _embedding_tables(self.model)
+        self.restore(restored)
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Within this every rank has the whole model, and can use it without the others."""
+        return self._exchange.whole()
+
     def averaged(self) -> AbstractContextManager[None]:
         """Within this the model has the weights that are to be used: averaged ones, if any are."""
         return self.average.in_use() if self.average else nullcontext()
@@ -75,7 +89,8 @@ class Update:
     def tensors(self) -> dict[str, Tensor]:
         """All that must be kept beside the model, by name; to be called within `averaged`."""
         states = self.optimizer.state_dict()["state"].items()
-        kept = {f"{i}.{key}": value for i, state in states for key, value in state.items() if value is not None}
+        named = ((f"{i}.{key}", value) for i, state in states for key, value in state.items())
+        kept = {name: complete(value) for name, value in named if value is not None}
         if self._narrow:
             kept["scale.value"], kept["scale.fine"] = torch.tensor(self._scale.value), torch.tensor(self._scale.fine)
         if self.average:
@@ -89,7 +104,12 @@ class Update:
         for name, tensor in tensors.items():
             part, key = name.split(".", 1)
             parts.setdefault(part, {})[key] = tensor
-        state = {int(part): values for part, values in parts.items() if part.isdigit()}
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        state = {
+            int(part): {key: spread_like(value, weights[int(part)]) for key, value in values.items()}
+            for part, values in parts.items()
+            if part.isdigit()
+        }
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self._narrow and "scale" in parts:
@@ -123,13 +143,13 @@ class Update:
 
     def _cut_gradients(self, count: int) -> Tensor:
         """Turn sums into means a token and cut them down to the norms that are allowed; the norm before that."""
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [own(parameter.grad) for parameter in self.model.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, 1 / (count * self._scale.value))
-        norm = nn.utils.get_total_norm(gradients)
+        norm = self._exchange.norm(nn.utils.get_total_norm(gradients))
         _cut(gradients, norm, self.options.clip)
         if self.options.clip_embeddings:
-            for gradient in (table.grad for table in self._tables if table.grad is not None):
-                _cut([gradient], gradient.norm(), self.options.clip_embeddings)
+            for gradient in (own(table.grad) for table in self._tables if table.grad is not None):
+                _cut([gradient], self._exchange.norm(gradient.norm()), self.options.clip_embeddings)
         return norm
 
     def _move(self, rate: float) -> None:
