@@ -64,9 +64,7 @@ def mean_of(checkpoints: Iterable[Checkpoint]) -> Checkpoint:
     for checkpoint in checkpoints:
         _check_same(newest or checkpoint, checkpoint)
         for name, tensor in _numbers(checkpoint.model).items():
-            sums[name] = (
-                sums[name] + tensor.double() if name in sums else tensor.double()
-            )  # so that x, x, x have mean x
+            sums[name] = sums.get(name, 0) + tensor.double()  # in float64, so that x, x, x have mean x
         newest = checkpoint if newest is None or checkpoint.step > newest.step else newest
         steps.append(checkpoint.step)
     if newest is None:
