@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,17 @@ def losses_of(run: Path) -> dict[int, float]:
 
 def environment_of(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent / "src"), **more}
+
+
+def torchrun(command: list[Any], where: dict[str, str]) -> tuple[int, str]:
+    """Its exit code and what was said on standard error; whatever happens, no rank outlives this."""
+    with subprocess.Popen(command, env=where, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            process.terminate()  # it ends its ranks; killed, it couldn't
+            raise
+    return process.returncode, said
 
 
 @pytest.mark.parametrize(
@@ -69,13 +81,14 @@ def test_torchrun_trains_as_one_process_does(toy: Path, tmp_path: Path) -> None:
     short = (*ALIKE, "train.steps=4")
     train(read_config(toy / "toy.yml", short), tmp_path / "alone")
     command = [*TORCHRUN, "-m", "seqloom", "train", toy / "toy.yml", *short, "-o", tmp_path / "run"]
-    done = subprocess.run(command, env=environment_of(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("trained 4 steps") == 1
+    code, said = torchrun(command, environment_of())
+    assert code == 0, said
+    assert said.count("trained 4 steps") == 1
     assert losses_of(tmp_path / "run") == pytest.approx(losses_of(tmp_path / "alone"), rel=1e-5)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", [0, 1])
 def test_a_killed_rank_costs_seconds_and_no_loss_differs(toy: Path, tmp_path: Path, who: int) -> None:
     train(read_config(toy / "toy.yml", ALIKE), tmp_path / "alone")
@@ -85,8 +98,8 @@ def test_a_killed_rank_costs_seconds_and_no_loss_differs(toy: Path, tmp_path: Pa
     notes = tmp_path / "notes"
     where = environment_of(WHO=str(who), NOTES=str(notes), SEQLOOM_PLUGINS="killing_task")
     where["PYTHONPATH"] += f":{tmp_path}"
-    done = subprocess.run([*command, "-o", tmp_path / "run"], env=where, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    code, said = torchrun([*command, "-o", tmp_path / "run"], where)
+    assert code == 0, said
     killed, again = (float(line) for line in notes.read_text().split())
     print(f"rank {who} killed: trained again after {again - killed:.1f} s")
     assert again - killed <= 15
@@ -100,6 +113,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from seqloom.registry import register
 from seqloom.tasks import TranslationTask

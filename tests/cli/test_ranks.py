@@ -43,7 +43,7 @@ from seqloom.tasks import TranslationTask
 
 @register("wayward")
 class Wayward(TranslationTask):
-    """In its third loss the rank WHO sleeps, dies, or finds infinity; or in validation it sleeps."""
+    """The rank WHO sleeps, dies or finds infinity in its third loss, or sleeps in its part of a validation."""
 
     count = 0
 
@@ -58,6 +58,17 @@ class Wayward(TranslationTask):
             if os.environ["DOES"] == "blows up":
                 return type(loss)(loss.total * math.inf, loss.count)
         return loss
+
+    def evaluate(self, model):
+        if os.environ["DOES"] == "validates for long":
+            self.ranks.shared(self.sleep, [0, 1])
+        return super().evaluate(model)
+
+    def sleep(self, numbers):
+        if os.environ["RANK"] == os.environ["WHO"]:
+            print("asleep", flush=True)
+            time.sleep(600)
+        return numbers
 '''
 
 
@@ -248,3 +259,15 @@ def test_a_signal_to_one_rank_saves_and_stops_all_after_the_same_step(
     (step,) = {int(found) for result in results for found in re.findall(r"stopped after step (\d+)", result.err)}
     assert Checkpoints(seqloom.folder / "run" / "checkpoints").steps() == [step]
     assert len(lines_of(seqloom.folder / "run")) == step
+
+
+@pytest.mark.parametrize("told", [[1], [0, 1]])
+def test_a_signal_cuts_a_validation_short_on_all_ranks(seqloom: Any, wayward: Any, told: list[int]) -> None:
+    """Also where only the one that keeps the others waiting hears it."""
+    processes = wayward(1, "validates for long", "train.validate_every=2")
+    processes[1].wait_for(lambda: processes[1].said("out") == "asleep\n", "the validation")
+    for rank in told:
+        processes[rank].send(signal.SIGTERM)
+    assert [process.wait().code for process in processes] == [143, 143]
+    assert Checkpoints(seqloom.folder / "run" / "checkpoints").steps() == [2]
+    assert all("stopped after step 2" in process.said("err") for process in processes)
