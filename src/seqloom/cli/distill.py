@@ -84,7 +84,7 @@ def command(
         if rank() == 0:
             print("\n".join(_next(places, [tag for _, tag in inputs])))
     else:
-        _train(_taught(config, places), output)
+        _train(_taught(config, [place.absolute() for place in places]), output)
 
 
 def _config(path: Path, changes: Sequence[str], teacher: Path) -> Config:
