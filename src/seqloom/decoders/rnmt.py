@@ -61,8 +61,8 @@ class RNMTDecoder(Decoder):
         """`dropout` acts on the embeddings and on what leaves each layer, before what the layer below said is added.
 
         With a `readout_size`, a linear layer makes the features that wide, as the projection to the vocabulary needs
-        them where it shares the embeddings.  `uniform`: matrices start in U(-uniform, uniform).  What
-        leaves layer `between_after` goes through the network `between` on its way to the next, and round it.
+        them where it shares the embeddings.  `uniform`: matrices start in U(-uniform, uniform).  What leaves
+        layer `between_after` goes through the network `between` on its way to the next, and round it.
         """
         super().__init__()
         self.embedding, self.dropout = embedding, Dropout(dropout)
