@@ -29,7 +29,7 @@ def valid_share(corpora: Sequence[CorpusOptions], *, lines: int, cache: Path, er
     share = min(lines / total, LARGEST_SHARE)
     if share * total >= CERTAIN:
         return share
-    return max(share, _smallest_place(corpora, errors) + 2**-53)
+    return max(share, _smallest(_places(corpora, errors), enough=share) + 2**-53)
 
 
 def read_part(
@@ -69,11 +69,18 @@ def shard_contents(corpus: CorpusOptions, cache: Path) -> list[list[Content]]:
     return contents
 
 
-def _smallest_place(corpora: Iterable[CorpusOptions], errors: Errors) -> float:
-    places = (
-        source_place(source)
-        for corpus in corpora
-        for source, target in read_pairs(corpus, errors=errors)
-        if source.strip() and target.strip()
-    )
-    return min(places, default=0.0)
+def _places(corpora: Iterable[CorpusOptions], errors: Errors) -> Iterator[float]:
+    for corpus in corpora:
+        for source, target in read_pairs(corpus, errors=errors):
+            if source.strip() and target.strip():
+                yield source_place(source)
+
+
+def _smallest(places: Iterable[float], *, enough: float) -> float:
+    """The smallest number, or the first below `enough`: of a large corpus not all is read."""
+    smallest = 1.0
+    for place in places:
+        smallest = min(smallest, place)
+        if smallest < enough:
+            return smallest
+    return smallest if smallest < 1 else 0.0
