@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from platform import libc_ver
+
 import pytest
 import torch
 
 from seqloom import hardware
 from seqloom.errors import UsageError
-from seqloom.hardware import autocast, find_device, keep_freed_memory
+from seqloom.hardware import autocast, find_device, keep_freed_memory, return_freed_memory
 
 
 def said(name: str) -> str:
@@ -62,6 +66,33 @@ def test_a_machine_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(hardware.ctypes, "CDLL", nothing)
     keep_freed_memory()
+    return_freed_memory()
     monkeypatch.setattr(hardware.sys, "platform", "darwin")
     monkeypatch.setattr(hardware.ctypes, "CDLL", None)
     keep_freed_memory()
+    return_freed_memory()
+
+
+KEEP = """
+import sys
+from seqloom.hardware import keep_freed_memory, return_freed_memory
+import torch
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+keep_freed_memory()
+before = resident()
+blocks = [torch.ones(2**20) for _ in range(50)]  # 200 MB
+kept = [torch.ones(16) for _ in range(50)]  # behind them, so that they are not at the end of the heap
+del blocks
+print(resident() - before > 150_000)
+return_freed_memory()
+print(resident() - before < 50_000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_is_kept_until_it_is_returned() -> None:
+    said = subprocess.run([sys.executable, "-c", KEEP], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert said == "True\nTrue\n"

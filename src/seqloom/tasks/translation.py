@@ -24,6 +24,7 @@ from seqloom.data.sifted import Sifted
 from seqloom.data.sifting import sift
 from seqloom.data.valid_texts import ValidTexts
 from seqloom.data.variation import variation_of
+from seqloom.hardware import return_freed_memory
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
 from seqloom.models import Model, VocabularySizes
@@ -85,6 +86,7 @@ class TranslationTask(Task):
         )
         if not place.exists():
             self._keep_tokenizers(place)
+        return_freed_memory()  # a tokenizer that was trained leaves much behind
 
     def _keep_tokenizers(self, place: Path) -> None:
         """All of their files or none, so that a run whose process is killed here can be begun again."""
@@ -137,6 +139,7 @@ class TranslationTask(Task):
         values |= self._values_by_tag(sources, hypotheses, references)
         if self.teacher_forced:
             values |= self._forced_values(model, pairs, references)
+        return_freed_memory()  # decoding has other shapes than training
         return Evaluation(
             values,
             {name: score.signature for name, score in scores.items()},
