@@ -17,7 +17,7 @@ from seqloom.attention import General, GeneralAttention, Reinforce
 from seqloom.decoders import RNNDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
 from seqloom.layers.embedding import Embedding
-from seqloom.losses import CHUNK, cross_entropies, cross_entropy, reinforce
+from seqloom.losses import CHUNK, ROUND, cross_entropies, cross_entropy, reinforce
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.structures import Batch, Loss, Output, Sequences
@@ -61,6 +61,15 @@ def test_it_is_cross_entropy(count: int, smoothing: float) -> None:
 def test_what_the_loss_is_multiplied_by_reaches_the_gradients() -> None:
     for mine, expected in zip(gradients(ours, 600, 0.1, 0.25), gradients(theirs, 600, 0.1, 0.25), strict=True):
         assert_close(mine, expected, rtol=1e-5, atol=2e-5)
+
+
+def test_the_readout_meets_few_shapes() -> None:
+    met = set[int]()
+    for count in range(1, 2 * CHUNK, 37):
+        readout, features, labels = rows(count)
+        readout.register_forward_hook(lambda module, given, made: met.add(len(given[0])))
+        ours(readout, features, labels, 0.1)
+    assert met == set(range(ROUND, CHUNK + 1, ROUND))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 SMALL = 2.0**6  # gradients of logits in float16 are made so much larger on the way, or most of them would be 0
 CHUNK = 1024  # rows projected at a time: their logits stay in the cache, and memory doesn't grow with the batch
+ROUND = 64  # rows; chunks have a multiple of so many, which is few shapes
 
 
 def cross_entropy(readout: nn.Module, features: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
@@ -56,6 +57,18 @@ def _losses(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, T
     return (losses - smoothing * log_probs.mean(1) if smoothing else losses), log_probs
 
 
+def _rounded(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and labels with the last row repeated until there is a multiple of ROUND.
+
+    The number of real tokens differs from batch to batch, and a library that compiles a kernel for every shape it meets
+    would compile, and keep, as many as a chunk has rows.
+    """
+    missing = -len(labels) % ROUND if len(labels) else 0
+    if not missing:
+        return features, labels
+    return torch.cat([features, features[-1:].expand(missing, -1)]), torch.cat([labels, labels[-1:].expand(missing)])
+
+
 def _losses_and_gradient(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     """The loss of each row, and its gradient with respect to the logits."""
     if logits.dtype == torch.bfloat16:
@@ -89,16 +102,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         rows, of_features, of_parameters = [], [], [torch.zeros_like(parameter) for parameter in parameters]
         for x, y in zip(torch.split(features, CHUNK), torch.split(labels, CHUNK), strict=True):
+            real, (x, y) = len(y), _rounded(x, y)
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
                 logits = readout(x)
             losses, gradient = _losses_and_gradient(logits.detach(), y, smoothing)
-            rows.append(losses)
+            rows.append(losses[:real])
+            gradient[real:] = 0
             larger = SMALL if logits.dtype == torch.float16 else 1.0
             if larger != 1:
                 gradient.mul_(larger)
             first, *rest = torch.autograd.grad(logits, (x, *parameters), gradient.to(logits.dtype))
-            of_features.append(first / larger)
+            of_features.append(first[:real] / larger)
             for sum_, part in zip(of_parameters, rest, strict=True):
                 sum_.add_(part, alpha=1 / larger)
         ctx.save_for_backward(torch.cat(of_features) if of_features else torch.zeros_like(features), *of_parameters)
