@@ -164,3 +164,14 @@ def test_a_beam_size_makes_a_run_that_samples_search() -> None:
     run = SearchOptions(sample=True, temperature=2.0, top_k=3)
     assert search(run, beam_size=4) == SearchOptions(beam_size=4)
     assert search(run, beam_size=None, seed=3) == SearchOptions(sample=True, temperature=2.0, top_k=3, seed=3)
+
+
+def test_input_that_is_mostly_unknown_is_said_to_be_once(seqloom: Any, trained: Path) -> None:
+    """OpenNMT-py#2139: raw text for a model of prepared text becomes nonsense, and nothing says why."""
+    lines = "Abc. Def!\na Xyz\n"
+    said = seqloom("translate", trained, input=lines.encode()).err
+    assert said == (
+        "seqloom: 3 of the input's first 4 tokens are unknown to this model; its input must be cut into words and "
+        "cased as its training data were\n"
+    )
+    assert seqloom("translate", trained, input=b"a b Xyz\n\n").err == ""

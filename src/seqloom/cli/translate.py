@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seqloom.cli import options
+from seqloom.vocabulary import SPECIALS, UNK
 
 
 def command(
@@ -55,9 +57,10 @@ def command(
         seed=seed,
     )
     translator.check_tag(tag)  # before anyone waits for input
-    first = 0
+    first, notice = 0, UnknownNotice()
     for group in input_groups(input):
         for number, translation in enumerate(translator.stream(group, chosen, tag=tag, first=first), first):
+            notice.hear(translation.source_tokens)
             if translation.truncated:
                 print(
                     f"seqloom: line {number + 1} is longer than {chosen.max_source_length} tokens: "
@@ -73,3 +76,26 @@ def command(
                 print(one_line(translation.text))
         first += len(group)
         sys.stdout.flush()
+        notice.give()
+
+
+class UnknownNotice:
+    """Says once, on standard error, that most of the input is unknown to the model: text prepared in another way."""
+
+    def __init__(self) -> None:
+        self.tokens, self.unknown, self.given = 0, 0, False
+
+    def hear(self, tokens: Sequence[str]) -> None:
+        """Count the tokens of a source."""
+        self.tokens, self.unknown = self.tokens + len(tokens), self.unknown + tokens.count(SPECIALS[UNK])
+
+    def give(self) -> None:
+        """Say so if it is so of all that was heard, and was not said before."""
+        if self.given or 2 * self.unknown <= self.tokens:
+            return
+        self.given = True
+        print(
+            f"seqloom: {self.unknown:,} of the input's first {self.tokens:,} tokens are unknown to this model; its "
+            "input must be cut into words and cased as its training data were",
+            file=sys.stderr,
+        )
