@@ -17,7 +17,7 @@ TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks"} | LEARNING | TEXT | TRAINING
-USE = {"config", "translate", "runs", "rehearsal", "doctor", "averaging", "bulk"}
+USE = {"config", "translate", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"}
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
 # What each part may import, beside itself; `decoders.base` stands for that one module.
@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translate": VALUES | LEARNING | TEXT,
     "tasks": VALUES | LEARNING | TEXT | {"translate"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
-    **dict.fromkeys(["config", "runs", "rehearsal", "doctor", "averaging", "bulk"], BELOW_USE | USE),
+    **dict.fromkeys(["config", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"], BELOW_USE | USE),
     **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
     "cli": BELOW_USE | USE | FRONT,
     "compat": VALUES | {"config"},  # text in, text out: it builds nothing

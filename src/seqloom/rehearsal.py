@@ -79,13 +79,13 @@ def rehearse(trainer: Trainer) -> Rehearsal:
     Raises SeqloomError, which says for which of the two, if there is not enough memory.
     """
     batches = sorted((batch for batch, _ in islice(trainer.task.batches(Position()), TRIED)), key=_places)
-    _reset_peak(trainer.device)
+    reset_peak_memory(trainer.device)
     with _enough_memory("an update on the largest batch", "halve train.batch_tokens and double train.accumulate"):
         trainer.update(batches[-1:])
-    memory = _peak(trainer.device)
+    memory = peak_memory(trainer.device)
     per_token = _seconds_per_token(trainer, batches)
     tokens = round(statistics.mean(_tokens(batch) for batch in batches) * trainer.options.accumulate)
-    _reset_peak(trainer.device)
+    reset_peak_memory(trainer.device)
     with _enough_memory("a validation", "lower task.valid_beam_size or train.batch_tokens"):
         validation = trainer.task.rehearse(trainer.model)
     kept = [*model_tensors(trainer.model).values(), *trainer.updated.tensors().values()]
@@ -96,7 +96,7 @@ def rehearse(trainer: Trainer) -> Rehearsal:
         seconds=per_token * tokens,
         tokens=tokens,
         memory=memory,
-        validation_memory=_peak(trainer.device),
+        validation_memory=peak_memory(trainer.device),
         validation_seconds=validation,
         checkpoint=sum(tensor.nbytes for tensor in kept),
     )
@@ -134,7 +134,7 @@ def _enough_memory(what: str, cure: str) -> Iterator[None]:
         raise SeqloomError(f"there is not enough memory for {what}; {cure}, or make the model smaller") from error
 
 
-def _reset_peak(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Forget how much memory was in use before, where the system can: preparing data is another matter."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -143,7 +143,7 @@ def _reset_peak(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     with suppress(OSError, StopIteration):

@@ -23,6 +23,7 @@ from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.doctor import consult
 from seqloom.errors import CheckpointError, UsageError
+from seqloom.fitting import fitted, with_batch_tokens
 from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import Facts, MetricsFile
 from seqloom.models import Ensemble, Model
@@ -51,7 +52,7 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) ->
         if threads := config.train.threads or ranks.threads():
             torch.set_num_threads(threads)
         try:
-            trainer = _ready(config, directory, device, ranks, hooks)
+            trainer = _ready(_fitted(config, directory, ranks), directory, device, ranks, hooks)
         except BaseException:
             if fresh:
                 shutil.rmtree(directory, ignore_errors=True)
@@ -127,6 +128,14 @@ def _check_same_symbols(first: _Trained, other: _Trained) -> None:
                 f"{first.directory} and {other.directory} have different {side} tokenizers: models translate together "
                 "only if they were trained with the same one, on the same text"
             )
+
+
+def _fitted(config: Config, directory: Path, ranks: Ranks) -> Config:
+    """The configuration with a number for `batch_tokens: auto`, which the main rank finds."""
+    if config.train.batch_tokens != "auto":
+        return config
+    found = fitted(config, directory).train.most_tokens if ranks.main else 0
+    return with_batch_tokens(config, int(ranks.most([found])[0]))
 
 
 def _ready(config: Config, directory: Path, device: torch.device, ranks: Ranks, hooks: Iterable[Listener]) -> Trainer:

@@ -32,8 +32,10 @@ def command(
     """
     from seqloom.config import describe, dump
     from seqloom.doctor import diagnose
+    from seqloom.fitting import fitted
 
     chosen, directory = read(config, changes or (), flags)
+    chosen = fitted(chosen, directory)
     print(dump(describe(chosen)), end="", flush=True)
     counts = Counter[str]()
     for finding in diagnose(chosen, directory):

@@ -40,7 +40,7 @@ class Config:
                 data=self.data,
                 tokenizer=self.tokenizer,
                 search=self.search,
-                batch_tokens=self.train.batch_tokens,
+                batch_tokens=self.train.most_tokens,
                 batch_sentences=self.train.batch_sentences,
                 label_smoothing=self.train.label_smoothing,
                 seed=self.seed,

@@ -34,7 +34,7 @@ def _of_data(config: Config, data: Data) -> Iterator[Finding]:
     positions = [learned_positions(parts.get(part)) for part in ("encoder", "decoder")]
     yield from check_vocabulary(data)
     yield from check_lengths(
-        data, batch_tokens=train.batch_tokens if train.batch_sentences is None else None, positions=positions
+        data, batch_tokens=train.most_tokens if train.batch_sentences is None else None, positions=positions
     )
     yield from check_sides(data)
     yield from check_leaks(data)

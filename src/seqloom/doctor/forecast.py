@@ -78,7 +78,7 @@ def epochs(data: Data, options: TrainOptions) -> float:
     if options.batch_sentences is not None:
         return updates * options.batch_sentences / pairs
     tokens = sum(looked.pairs * float(np.maximum(*looked.lengths).mean() + 1) for looked in data.training)
-    return updates * max(FULL * options.batch_tokens, tokens / pairs) / tokens
+    return updates * max(FULL * options.most_tokens, tokens / pairs) / tokens
 
 
 def validations(options: TrainOptions) -> int:

@@ -66,7 +66,7 @@ class Recipe:
             post_norm=any(part.parameters.get("norm") == "post" for part in transformers),
             recurrent=any("cell" in part.parameters for part in parts),
             width=_width(config.model),
-            tokens=train.accumulate * train.batch_tokens if train.batch_sentences is None else None,
+            tokens=train.accumulate * train.most_tokens if train.batch_sentences is None else None,
             clipped=bool(train.clip or train.skip_norm),
             validate_every=train.validate_every,
             patience=train.patience,

@@ -15,7 +15,7 @@ class TrainOptions:
 
     steps: int = 20_000
     minutes: float | None = None  # over all starts together, validation included; then training ends whatever the step
-    batch_tokens: int = 4096
+    batch_tokens: int | Literal["auto"] = 4096  # auto: the most that fit into memory, found at the start
     batch_sentences: int | None = None  # batches of so many sentences instead, whatever their length
     accumulate: int = 1  # batches an update; every target token weighs the same
     optimizer: Callable[..., Optimizer] = Adam
@@ -43,7 +43,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         every = ("log_every", "checkpoint_every", "validate_every")
         for name in ("steps", "batch_tokens", "accumulate", *every, "keep_last"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) != "auto" and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("batch_sentences", "threads", "patience"):
             value = getattr(self, name)
@@ -62,3 +62,9 @@ class TrainOptions:
         for name in ("clip", "clip_embeddings"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+
+    @property
+    def most_tokens(self) -> int:
+        """`batch_tokens` where it is a number; where it is "auto", `seqloom.fitting` finds one first."""
+        assert self.batch_tokens != "auto"
+        return self.batch_tokens
