@@ -218,6 +218,8 @@ class Training:
 def measure(row: Row, kind: Kind, batches: Sequence[Batch], size: Size, *, until: float, device: torch.device) -> None:
     """Fill a row: steps until the losses can be compared, blocks of which are timed once all shapes were met."""
     options = TrainOptions(precision=row.precision, compile=row.compiled, label_smoothing=0.1, device=str(device))
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     training, started = Training(kind, batches, options, device), time.perf_counter()
     row.parameters = sum(parameter.numel() for parameter in training.model.parameters())
     end = min(until, started + size.seconds)
@@ -307,11 +309,11 @@ def attempt(row: Row, kind: Kind, batches: Sequence[Batch], size: Size, *, until
         measure(row, kind, batches, size, until=until, device=device)
     except Exception as error:  # noqa: BLE001 - a compiler may raise anything
         row.failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-    torch._dynamo.reset()
+    if row.compiled:
+        torch._dynamo.reset()
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
 
 
 def described(device: torch.device, batches: Sequence[Batch]) -> dict[str, Any]:
