@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections import Counter
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -30,8 +35,10 @@ from seqloom.tokenizers import (
     Tokenizer,
     Tokenizers,
     VocabularyFile,
+    save,
 )
 from seqloom.tokenizers import Words as WordTokenizer
+from seqloom.tokenizers.resegmentation import drawn, with_merges_left_out
 from seqloom.vocabulary import UNK
 
 ALL = [WordDrop(), WordBlank(), WordShuffle()]  # in the order of https://arxiv.org/abs/1808.09381
@@ -252,19 +259,65 @@ def subwords() -> Tokenizer:
 def test_words_cut_anew_are_the_same_words(tmp_path: Path, kind: str) -> None:
     tokenizer, texts = kinds_of_text(tmp_path)[kind]
     rows = tokenizer.encode([*texts, f"{texts[0]} ☃"])
-    drawn = [tokenizer.sampled(rows, share=0.3, seed=seed) for seed in range(10)]
-    for made in drawn:
+    ways = [tokenizer.sampled(rows, share=0.3, keys=[int(key_of(seed))] * len(rows)) for seed in range(10)]
+    for made in ways:
         assert [tokenizer.decode(row) for row in made] == [tokenizer.decode(row) for row in rows]
-    assert tokenizer.sampled(rows, share=0.3, seed=4) == drawn[4]
-    assert len({str(made) for made in drawn}) == 10
-    assert all(made[-1] == rows[-1] for made in drawn if kind != "Parts"), "what has an unknown character stays"
+    assert tokenizer.sampled(rows[::-1], share=0.3, keys=[int(key_of(4))] * len(rows)) == ways[4][::-1]
+    assert len({str(made) for made in ways}) == 10
+    assert all(made[-1].count(UNK) == 1 for made in ways)
+
+
+@pytest.mark.parametrize("model", ["bpe", "unigram"])
+def test_without_chance_words_are_cut_as_ever(model: Any) -> None:
+    """With no merge left out BPE gives the prepared ids; a high power of the probabilities gives the likeliest way."""
+    tokenizer = trained(SentencePiece(size=70 if model == "bpe" else 45, model=model), TEXTS * 3)
+    rows = tokenizer.encode([*TEXTS, "has the mat running cats?", " ", ""])
+    keys = list(range(len(rows)))
+    assert tokenizer.sampled(rows, share=0.0 if model == "bpe" else 1e4, keys=keys) == rows
+
+
+def test_merges_are_left_out_as_often_as_they_should() -> None:
+    """Two merges in turn, so four ways to cut a word: each step is a draw of its own, as in the paper's algorithm 1."""
+    scores, p = {"ab": -1.0, "abc": -2.0}, 0.3
+    found = Counter(tuple(with_merges_left_out("abc", scores, p, Random(n))) for n in range(8_000))
+    assert set(found) == {("a", "b", "c"), ("ab", "c"), ("abc",)}
+    for way, wanted in {("a", "b", "c"): p, ("ab", "c"): (1 - p) * p, ("abc",): (1 - p) ** 2}.items():
+        assert abs(found[way] / 8_000 - wanted) < 0.015
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_ways_are_drawn_with_their_probabilities(share: float) -> None:
+    scores = {"a": -1.0, "b": -1.5, "c": -0.5, "ab": -1.2, "bc": -3.0, "abc": -4.0}
+    ways = [("a", "b", "c"), ("ab", "c"), ("a", "bc"), ("abc",)]
+    weights = np.exp([share * sum(scores[piece] for piece in way) for way in ways])
+    found = Counter(tuple(drawn("abc", scores, share, Random(n))) for n in range(8_000))
+    assert set(found) <= set(ways)
+    for way, wanted in zip(ways, weights / weights.sum(), strict=True):
+        assert abs(found[way] / 8_000 - wanted) < 0.015
+    assert drawn("abx", scores, share, Random(1)) == ["abx"], "what no pieces make up"
+
+
+def test_the_same_words_are_drawn_in_every_process(subwords: Tokenizer, tmp_path: Path) -> None:
+    save(subwords, tmp_path, "tokenizer")
+    code = (
+        "import pathlib, sys; from seqloom.tokenizers import load\n"
+        f"tokenizer = load(pathlib.Path({str(tmp_path)!r}), 'tokenizer')\n"
+        f"print(tokenizer.sampled(tokenizer.encode({TEXTS!r}), share=0.3, keys=[1, 2, 3, 4]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "random"}
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    here = subwords.sampled(subwords.encode(TEXTS), share=0.3, keys=[1, 2, 3, 4])
+    assert said == [f"{here}\n"] * 2
 
 
 def test_a_share_of_merges_is_left_out(subwords: Tokenizer) -> None:
     rows = subwords.encode(TEXTS * 50)
-    sizes = [sum(map(len, subwords.sampled(rows, share=share, seed=1))) for share in (1e-9, 0.1, 0.5, 0.999)]
+    keys = list(range(len(rows)))
+    sizes = [sum(map(len, subwords.sampled(rows, share=share, keys=keys))) for share in (0, 0.1, 0.5, 0.9)]
     assert sizes == sorted(set(sizes)), "the more merges are left out, the more pieces"
-    assert sizes[0] == sum(map(len, rows))
 
 
 def test_only_subwords_can_be_cut_anew() -> None:
@@ -310,7 +363,7 @@ def test_what_would_become_too_long_stays(subwords: Tokenizer) -> None:
     rows = rows_of(subwords, TEXTS)
     tokenizers, most = Tokenizers(subwords, subwords), max(map(len, rows))
     variation = Variation(tokenizers, [None], (0.9, 0.9), (most, most))
-    pairs = variation(list(zip(rows, rows, strict=True)), corpora=np.zeros(4), places=np.arange(4), key=3)
+    pairs = variation(list(zip(rows, rows, strict=True)), corpora=np.zeros(4, np.int64), places=np.arange(4))
     assert all(len(side) <= most for pair in pairs for side in pair)
     assert any(not np.array_equal(pair[0], row) for pair, row in zip(pairs, rows, strict=True))
     assert any(not np.array_equal(*pair) for pair in pairs), "each side is cut for itself"

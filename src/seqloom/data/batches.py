@@ -17,7 +17,7 @@ from seqloom.data.variation import Variation
 from seqloom.structures import Batch, Sequences
 from seqloom.vocabulary import BOS, EOS
 
-TIES, ORDER, VARIATION = -1, -2, -3  # what a key is for, beside corpora 0, 1, ...
+TIES, ORDER = -1, -2  # what a key is for, beside corpora 0, 1, ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class TrainingBatches:
             plan = self.plan(pool)
             for batch in range(first, len(plan.order)):
                 last = batch + 1 == len(plan.order)
-                yield self._collate(pool, batch), Position(pool + 1) if last else Position(pool, batch + 1)
+                yield self._collate(plan, batch), Position(pool + 1) if last else Position(pool, batch + 1)
             pool, first = pool + 1, 0
 
     def epoch(self, position: Position) -> float:
@@ -132,14 +132,12 @@ class TrainingBatches:
     def _draw(self, number: int, places: Integers) -> Integers:
         return shuffled_stream(places, size=self._sizes[number], key=key_of(self._seed, number))
 
-    def _collate(self, pool: int, batch: int) -> Batch:
-        plan = self.plan(pool)
+    def _collate(self, plan: Plan, batch: int) -> Batch:
         rows = plan.rows(batch)
         corpora, indices = plan.corpora[rows], plan.indices[rows].tolist()
         pairs = [_pair(self._corpora[c], i) for c, i in zip(corpora.tolist(), indices, strict=True)]
         if self._variation:
-            key = int(key_of(self._seed, VARIATION, pool, batch))
-            pairs = self._variation(pairs, corpora=corpora, places=plan.places[rows], key=key)
+            pairs = self._variation(pairs, corpora=corpora, places=plan.places[rows])
         return collate(pairs)
 
 

@@ -9,37 +9,39 @@ import numpy as np
 
 from seqloom.data.corpora import DataOptions, both
 from seqloom.data.noising import Ids, Noising
-from seqloom.data.permutation import Integers, key_of
+from seqloom.data.permutation import Integers, Words, key_of, mixed
 from seqloom.tokenizers import Tokenizer, Tokenizers
 
 Pairs = list[tuple[Ids, Ids]]
-NOISE = -4  # what a key is for, beside what `batches` has keys for
+NOISE, SOURCE, TARGET = -3, -4, -5  # what a key is for, beside what `batches` has keys for
 
 
 @dataclass(frozen=True)
 class Variation:
     """Cuts both sides of pairs anew, then makes noise on the sources.
 
-    `noisings` has one for each corpus, or None for a corpus that stays as it is; `sampling` is what
-    `Tokenizer.sampled` takes for each side, 0 for one that stays as it is.
+    `noisings` has one for each corpus, or None for a corpus that stays as it is; `sampling` is the `share` that
+    `Tokenizer.sampled` takes for each side, 0 for one that stays as it is.  All is a function of `seed` and of a pair's
+    place in its corpus's endless order.
     """
 
     tokenizers: Tokenizers
     noisings: Sequence[Noising | None]
     sampling: tuple[float, float] = (0.0, 0.0)
     max_length: tuple[int, int] = (256, 256)  # a text that would become longer stays as it is
+    seed: int = 1
 
     def __post_init__(self) -> None:
         """Raises UsageError if a side that is to be cut anew can't be."""
         for tokenizer, share in zip((self.tokenizers.source, self.tokenizers.target), self.sampling, strict=True):
             if share:
-                tokenizer.sampled([], share=share, seed=0)
+                tokenizer.sampled([], share=share, keys=[])
 
-    def __call__(self, pairs: Pairs, *, corpora: Integers, places: Integers, key: int) -> Pairs:
-        """The pairs, changed; `corpora` and `places` [B] say where each was drawn, `key` decides how words are cut."""
+    def __call__(self, pairs: Pairs, *, corpora: Integers, places: Integers) -> Pairs:
+        """The pairs, changed; `corpora` and `places` [B] say where each was drawn."""
         sources, targets = (list(side) for side in zip(*pairs, strict=True))
-        sources = self._sampled(sources, 0, key)
-        targets = self._sampled(targets, 1, key)
+        sources = self._sampled(sources, 0, self._keys(SOURCE, corpora, places))
+        targets = self._sampled(targets, 1, self._keys(TARGET, corpora, places))
         for number, noising in enumerate(self.noisings):
             own = np.flatnonzero(corpora == number)
             if noising is not None and len(own):
@@ -47,11 +49,15 @@ class Variation:
                     sources[place] = noisy
         return list(zip(sources, targets, strict=True))
 
-    def _sampled(self, rows: list[Ids], side: int, key: int) -> list[Ids]:
+    def _keys(self, purpose: int, corpora: Integers, places: Integers) -> Words:
+        own = np.array([key_of(self.seed, purpose, number) for number in range(len(self.noisings))], np.uint64)
+        return mixed(places.astype(np.uint64) + own[corpora])
+
+    def _sampled(self, rows: list[Ids], side: int, keys: Words) -> list[Ids]:
         if not self.sampling[side]:
             return rows
         tokenizer: Tokenizer = (self.tokenizers.source, self.tokenizers.target)[side]
-        drawn = tokenizer.sampled([row.tolist() for row in rows], share=self.sampling[side], seed=(key + side) % 2**32)
+        drawn = tokenizer.sampled([row.tolist() for row in rows], share=self.sampling[side], keys=keys.tolist())
         return [
             np.array(new, row.dtype) if 0 < len(new) <= self.max_length[side] else row
             for new, row in zip(drawn, rows, strict=True)
@@ -70,4 +76,4 @@ def variation_of(data: DataOptions, tokenizers: Tokenizers, *, seed: int) -> Var
         Noising([make() for make in kinds], tokenizers.source, key=key_of(seed, NOISE, number)) if kinds else None
         for number, kinds in enumerate(chosen)
     ]
-    return Variation(tokenizers, noisings, data.sampling, both(data.max_length))
+    return Variation(tokenizers, noisings, data.sampling, both(data.max_length), seed)

@@ -90,8 +90,8 @@ class Tokenizer(ABC):
         """What a symbol of the vocabulary has to do with the words of a text."""
         return "begins"
 
-    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
-        """These ids of texts as other ids of the same texts, drawn at random; the same for the same seed.
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, keys: Sequence[int]) -> list[list[int]]:
+        """These ids of texts as other ids of the same texts, drawn at random; what is drawn follows from a text's key.
 
         Raises UsageError if a text has only one way to be cut.
         """

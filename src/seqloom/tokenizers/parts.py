@@ -60,9 +60,10 @@ class Parts(Tokenizer):
     def role(self, symbol: str) -> Role:
         return self.tokenizer.role(symbol)
 
-    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, keys: Sequence[int]) -> list[list[int]]:
         parts = [_cut_at_ends(row) for row in rows]
-        drawn = iter(self.tokenizer.sampled([part for row in parts for part in row], share=share, seed=seed))
+        all_keys = [key + number for row, key in zip(parts, keys, strict=True) for number in range(len(row))]
+        drawn = iter(self.tokenizer.sampled([part for row in parts for part in row], share=share, keys=all_keys))
         return [self._joined(list(islice(drawn, len(row)))) for row in parts]
 
     def restore(self, text: str) -> str:

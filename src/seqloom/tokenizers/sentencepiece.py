@@ -5,20 +5,20 @@ from __future__ import annotations
 import io
 import logging
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 from seqloom.errors import DataError, SeqloomError, UsageError
 from seqloom.registry import register
 from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role, Tokenizer
+from seqloom.tokenizers.resegmentation import Resegmentation
 from seqloom.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 
 CHUNK = 2000  # characters; longer lines are cut for training, because the library skips lines of too many bytes
 SAMPLE = 2_000_000  # lines; of more, so many are drawn
 THREADS = 2  # part of the result: sums are made in an order that depends on it
 log = logging.getLogger(__name__)
-_DRAWING = threading.Lock()
 
 
 @register("sentencepiece")
@@ -113,24 +113,21 @@ class SentencePiece(Tokenizer):
     def role(self, symbol: str) -> Role:
         return "begins" if symbol.startswith("▁") else "continues"
 
-    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
-        """The same texts cut anew; one that has an unknown character stays as it is.
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, keys: Sequence[int]) -> list[list[int]]:
+        """The same texts cut anew, word by word; a word that has an unknown character stays as it is.
 
-        With a BPE model this share of the merges is left out (https://arxiv.org/abs/1910.13267; the library doesn't try
-        such a merge again, so that texts become longer than in the paper).  With a unigram model a text is drawn with
-        its probability to the power of `share` (https://arxiv.org/abs/1804.10959).
+        With a BPE model each merge is left out with this probability (https://arxiv.org/abs/1910.13267); with a unigram
+        model words are drawn with their probability to the power of `share` (https://arxiv.org/abs/1804.10959).
         """
-        import sentencepiece
+        cut = self._resegmentation
+        return [cut(row, share=share, key=key) for row, key in zip(rows, keys, strict=True)]
 
-        places = [place for place, row in enumerate(rows) if UNK not in row]
-        if not places:
-            return [list(row) for row in rows]
-        texts = self._processor.decode([list(map(int, rows[place])) for place in places])
-        with _DRAWING:  # the library's seed is the process's; each call begins with it
-            sentencepiece.set_random_generator_seed(seed)
-            drawn = self._processor.encode(texts, enable_sampling=True, alpha=share, nbest_size=-1, num_threads=1)
-        found = dict(zip(places, drawn, strict=True))
-        return [found.get(place, list(row)) for place, row in enumerate(rows)]
+    @cached_property
+    def _resegmentation(self) -> Resegmentation:
+        symbols, model = self.vocabulary.symbols, self._processor
+        text = [i for i in range(len(symbols)) if not (model.is_control(i) or model.is_unknown(i) or model.is_byte(i))]
+        ids = {symbols[i]: i for i in text}
+        return Resegmentation({symbols[i]: model.get_score(i) for i in text}, ids, self.model)
 
     def dump(self) -> bytes:
         self.vocabulary  # noqa: B018
@@ -145,6 +142,7 @@ class SentencePiece(Tokenizer):
             raise ValueError("it is not a sentencepiece model") from error
         self._vocabulary = Vocabulary([processor.id_to_piece(i) for i in range(processor.get_piece_size())])
         self._processor = processor
+        self.__dict__.pop("_resegmentation", None)
 
 
 def _chunks(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str]:

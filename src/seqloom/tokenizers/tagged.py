@@ -56,9 +56,9 @@ class Tagged(Tokenizer):
     def role(self, symbol: str) -> Role:
         return "apart" if symbol in self.tags else self.plain.role(symbol)
 
-    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, seed: int) -> list[list[int]]:
+    def sampled(self, rows: Sequence[Sequence[int]], *, share: float, keys: Sequence[int]) -> list[list[int]]:
         counts = [len(self._parted(row)[0]) for row in rows]
-        rest = self.plain.sampled([row[n:] for n, row in zip(counts, rows, strict=True)], share=share, seed=seed)
+        rest = self.plain.sampled([row[n:] for n, row in zip(counts, rows, strict=True)], share=share, keys=keys)
         return [[*row[:n], *drawn] for n, row, drawn in zip(counts, rows, rest, strict=True)]
 
     def restore(self, text: str) -> str:
