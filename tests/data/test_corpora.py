@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqloom.data.corpora import CorpusOptions, DataOptions, read_pairs
+from seqloom.data.mixing import Mixing
 from seqloom.errors import DataError
 
 PAIRS = [("a b", "x"), ("", "y"), ("c\u2028d", "z z")]
@@ -120,6 +121,7 @@ def test_skipping_keeps_pairs_aligned(tmp_path: Path) -> None:
             "a corpus has source and target, or tsv, or jsonl; got source and target and tsv",
         ),
         ({"tsv": Path("a"), "columns": (0, 1)}, "columns are counted from 1, got 0"),
+        ({"tsv": Path("a"), "upsample": 0}, "upsample must be at least 1, got 0"),
         ({"tsv": Path("a"), "weight": 0.0}, "weight must be above 0, got 0.0"),
         ({"tsv": Path("a"), "weight": float("nan")}, "weight must be above 0, got nan"),
     ],
@@ -132,14 +134,24 @@ def test_a_corpus_is_one_kind_of_file(options: dict[str, Any], sentence: str) ->
 
 def test_options_of_the_data() -> None:
     plain, heavy = CorpusOptions(tsv=Path("a")), CorpusOptions(tsv=Path("b"), weight=2.0)
+    thrice = CorpusOptions(tsv=Path("c"), upsample=3)
     assert DataOptions(train=plain).train_corpora == [plain]
     assert DataOptions(train=plain).valid_corpora == []
     assert DataOptions(train=[plain], valid=plain).valid_corpora == [plain]
-    assert DataOptions(train=[plain, plain]).weights is None
-    assert DataOptions(train=[heavy, heavy]).weights == [2.0, 2.0]
+    assert DataOptions(train=[plain, plain]).mixing == Mixing()
+    assert DataOptions(train=[heavy, heavy]).mixing == Mixing(weights=[2.0, 2.0])
+    assert DataOptions(train=[plain, thrice]).mixing == Mixing(upsample=[1, 3])
+    assert DataOptions(train=[plain, plain], temperature=5).mixing == Mixing(temperature=5)
     for options, sentence in (
         ({"train": [plain, heavy]}, "either every corpus of train has a weight or none has"),
         ({"train": []}, "train names no corpus"),
+        ({"train": [heavy, thrice]}, "weight and upsample are ways to mix corpora of which only one can be chosen"),
+        (
+            {"train": [plain, thrice], "temperature": 5.0},
+            "upsample and temperature are ways to mix corpora of which only one can be chosen",
+        ),
+        ({"train": plain, "temperature": -1.0}, "temperature must be above 0, got -1.0"),
+        ({"train": plain, "valid": thrice}, "valid has upsample, which is for training data alone; leave it out"),
         ({"train": plain, "valid_lines": 0}, "valid_lines must be at least 1, got 0"),
         ({"train": plain, "workers": 0}, "workers must be at least 1, or null, got 0"),
         ({"train": plain, "max_length": 0}, "max_length must be at least 1, got 0"),

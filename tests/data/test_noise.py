@@ -361,12 +361,15 @@ def test_varied_batches_go_on_the_same_from_anywhere(
 
 def test_what_would_become_too_long_stays(subwords: Tokenizer) -> None:
     rows = rows_of(subwords, TEXTS)
-    tokenizers, most = Tokenizers(subwords, subwords), max(map(len, rows))
-    variation = Variation(tokenizers, [None], (0.9, 0.9), (most, most))
-    pairs = variation(list(zip(rows, rows, strict=True)), corpora=np.zeros(4, np.int64), places=np.arange(4))
-    assert all(len(side) <= most for pair in pairs for side in pair)
-    assert any(not np.array_equal(pair[0], row) for pair, row in zip(pairs, rows, strict=True))
-    assert any(not np.array_equal(*pair) for pair in pairs), "each side is cut for itself"
+    pairs, where = list(zip(rows, rows, strict=True)), {"corpora": np.zeros(4, np.int64), "places": np.arange(4)}
+    free = Variation(Tokenizers(subwords, subwords), [None], (0.5, 0.5), (999, 999))(pairs, **where)
+    assert any(not np.array_equal(*pair) for pair in free), "each side is cut for itself"
+    lengths = [len(side) for pair in free for side in pair]
+    most = sorted(lengths)[len(lengths) // 2] - 1
+    limited = Variation(Tokenizers(subwords, subwords), [None], (0.5, 0.5), (most, most))(pairs, **where)
+    for row, wanted, found in zip(rows, free, limited, strict=True):
+        for before, after in zip(wanted, found, strict=True):
+            assert np.array_equal(after, before if len(before) <= most else row)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from seqloom.doctor.forecast import (
     cost_lines,
     data_line,
     epochs,
+    filtered_lines,
     kept,
     largest_checkpoint,
     start_line,
@@ -37,7 +38,7 @@ def diagnose(config: Config, directory: Path) -> Iterator[Finding]:
     with staged(config) as trainer:
         data = data_of(config, trainer)
         if data:
-            yield note(data_line(data))
+            yield from map(note, [data_line(data), *filtered_lines(data)])
         yield note(vocabulary_line(trainer.task.symbols(), data))
         found = examine(config, trainer.task)
         yield from found
@@ -60,6 +61,8 @@ def consult(config: Config, trainer: Trainer, directory: Path) -> None:
             log.warning("%s", finding)
     data = data_of(config, trainer)
     if data and not trainer.progress.step:
+        for line in filtered_lines(data):
+            log.info("%s", line)
         weights, free = _weights(trainer), free_disk(directory)
         log.info("%s", start_line(data, config.train, weights=weights, free=free))
 

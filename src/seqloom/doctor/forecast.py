@@ -29,6 +29,11 @@ def data_line(data: Data) -> str:
     )
 
 
+def filtered_lines(data: Data) -> list[str]:
+    """What is left of each corpus from which filters left something out."""
+    return [f"{looked.where}: {looked.report}" for looked in data.training if any(looked.report.filtered.values())]
+
+
 def vocabulary_line(rehearsed: tuple[int, int], data: Data | None) -> str:
     """How many symbols there are, and how many tokens are none of them."""
     said = f"vocabulary: {rehearsed[0]:,} source and {rehearsed[1]:,} target symbols"
