@@ -263,3 +263,16 @@ def test_of_large_data_a_part_is_looked_at_and_said_to_be(examined: Examined, mo
     assert said.endswith(
         "are in the training data, too (of 50 pairs looked at); scores will flatter, so take them out of one of the two"
     )
+
+
+def test_of_long_texts_fewer_are_looked_at(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqloom.doctor.sample.TOKENS", 12 * 60)
+    monkeypatch.setattr("seqloom.doctor.sample.TOGETHER", 10)
+    (said,) = examined(train=TRAIN, valid=TRAIN[:50])
+    assert "(of 60 pairs looked at)" in said, "twelve tokens each"
+
+
+def test_a_text_that_begins_like_no_tag_at_all_stays_whole(examined: Examined) -> None:
+    none = [(f"None {source}", f"None {source}") for source, _ in TRAIN]
+    (said,) = (line for line in examined(train=none, valid=VALID) if line.startswith("data.train: "))
+    assert said.startswith("data.train: in 100 % of the pairs source and target are the same text")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from seqloom.data.prepared import PreparedCorpus
 from seqloom.doctor.findings import Finding, note, warning
-from seqloom.doctor.sample import PAIRS, Data, Looked, windows
+from seqloom.doctor.sample import Data, Looked
 from seqloom.vocabulary import UNK
 
 MANY = 0.05  # of the validation pairs
@@ -45,7 +45,7 @@ def keys_of(corpus: PreparedCorpus, indices: Iterable[int]) -> Iterator[tuple[in
 
 def check_leaks(data: Data) -> Iterator[Finding]:
     """Every validation corpus against what is looked at of all training corpora, in the memory of so many numbers."""
-    valid = [list(keys_of(looked.corpus, windows(looked.pairs, PAIRS).tolist())) for looked in data.validation]
+    valid = [list(keys_of(looked.corpus, looked.indices.tolist())) for looked in data.validation]
     wanted = _united(key for keys in valid for key in keys)
     seen = [key for looked in data.training for key in _met(looked, wanted)]
     trained, some = _united(seen), next((looked.some for looked in data.training if looked.some), "")

@@ -18,6 +18,7 @@ from seqloom.tasks.base import Prepared
 from seqloom.tokenizers import Tokenizers
 
 PAIRS = 100_000  # pairs of a corpus whose lengths and ids are looked at
+TOKENS = 10_000_000  # of a corpus, about; or TOGETHER pairs
 TEXTS = 2_000  # pairs that are looked at as text
 TOGETHER = 1_000  # pairs that lie side by side, so that few pages of a large file are read
 
@@ -52,8 +53,9 @@ class Looked:
 
     @cached_property
     def indices(self) -> Integers:
-        """The pairs that are looked at."""
-        return windows(self.pairs, PAIRS)
+        """The pairs that are looked at; fewer where they are long, as images are."""
+        long = (self.report.source_tokens + self.report.target_tokens) // self.pairs
+        return windows(self.pairs, min(PAIRS, max(TOGETHER, TOKENS // max(long, 1))))
 
     @cached_property
     def lengths(self) -> tuple[Integers, Integers]:
@@ -82,7 +84,7 @@ class Looked:
 
     def _source(self, index: int) -> str:
         text = self.tokenizers.source.decode(self.corpus.source(index).tolist())
-        return text.removeprefix(f"{self.options.tag} ")
+        return text.removeprefix(f"{self.options.tag} ") if self.options.tag else text
 
 
 @dataclass(frozen=True)
