@@ -15,7 +15,7 @@ def fairseq(line: str) -> float | None:
 
 def eole(line: str) -> float | None:
     """The second of `SOURCE/TARGET tok/s`: target tokens without padding."""
-    found = re.search(r"Step \d+/.*; *\d+/ *(\d+) tok/s;", line)
+    found = re.search(r"Step +\d+/.*; *\d+/ *(\d+) tok/s;", line)
     return float(found[1]) if found else None
 
 

@@ -156,6 +156,7 @@ def eole(model: str, corpus: Corpus, folder: Path, precision: str) -> dict[str, 
         "dropout": [0.1],
         "attention_dropout": [0.0],
         "label_smoothing": 0.1,
+        "log_attention_entropy": False,  # on by default, and extra work
         "train_steps": NEVER,
         "valid_steps": NEVER,
         "save_checkpoint_steps": NEVER,

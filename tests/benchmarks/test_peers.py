@@ -34,7 +34,7 @@ LOGS = {
 """,
     "eole": """\
 [2026-01-02 03:04:05,678 INFO] Start training loop without validation...
-[2026-01-02 03:04:09,678 INFO] Step 5/10000000; acc: 0.1; ppl: 7000.00; xent: 8.90; aux: 0.000; mtp: 0.000; \
+[2026-01-02 03:04:09,678 INFO] Step  5/10000000; acc: 0.1; ppl: 7000.00; xent: 8.90; aux: 0.000; mtp: 0.000; \
 attn_ent: 0.000; lr: 5.00e-07; sents:     640; bsz: 1700/1800/128; 1111/1234 tok/s;      8 sec;
 """,
     "joeynmt": """\
