@@ -1,7 +1,7 @@
 """How fast Seqloom trains beside other toolkits, each by its own command, in turns, in one run.
 
     sh benchmarks/peers/install.sh fairseq PEERS/fairseq        # and eole, and joeynmt
-    python benchmarks/train_peers.py PEERS [--models transformer lstm] [--threads 2 1] [--rounds 3] [--seconds 6]
+    python benchmarks/train_peers.py PEERS [--models transformer lstm] [--threads 2 1] [--rounds 3] [--seconds 5]
 
 All train the same model on the same pieces of Multi30k English to German with batches of at most 2,048 tokens.  The
 programs are started one after another and stopped; in every round each runs for a few seconds while the others wait.
@@ -156,8 +156,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=("transformer", "lstm"), default=["transformer", "lstm"])
     parser.add_argument("--threads", nargs="+", type=int, default=[2, 1])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0, help="that a system runs in a round")
-    parser.add_argument("--warm-up", type=float, default=6.0, help="seconds before the first round")
+    parser.add_argument("--seconds", type=float, default=5.0, help="that a system runs in a round")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before the first round")
     parser.add_argument("--extra", action="store_true", help="peers in bfloat16, too")
     parser.add_argument("--again", action="store_true", help="measure what was measured before")
     parser.add_argument("--work", type=Path, default=Path("runs/peers"), help="for data, settings and logs")
