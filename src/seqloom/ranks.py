@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from torch import Tensor
 from seqloom.errors import SeqloomError, UsageError
 
 if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
     from torch.distributed import ProcessGroup, Work
     from torch.distributed.device_mesh import DeviceMesh
 
@@ -141,7 +144,18 @@ class Ranks:
         """How many threads each rank of this machine should have; None where nobody else is here, or one was chosen."""
         if self.size == 1 or os.environ.get("OMP_NUM_THREADS", "1") != "1":  # torchrun says 1 unless the user chose
             return None
-        return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
+
+    @contextmanager
+    def in_touch(self) -> Iterator[None]:
+        """Within this PyTorch talks to the other ranks on its own account, and RankError is raised if one ended."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, torch.distributed.DistError) or "gloo/" in str(error):
+                raise self._lost(error) from error
+            raise
 
     def _check(self, said: Any) -> None:
         if said is None or said == "failed":
@@ -161,9 +175,12 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
-            late = any(words in str(error).lower() for words in ("timed out", "timeout"))
-            what = "another rank did not answer in time" if late else "another rank has ended"
-            raise RankError(f"{self}: {what}, so this one ends too; the last checkpoint stands") from error
+            raise self._lost(error) from error
+
+    def _lost(self, error: RuntimeError) -> RankError:
+        late = any(words in str(error).lower() for words in ("timed out", "timeout"))
+        what = "another rank did not answer in time" if late else "another rank has ended"
+        return RankError(f"{self}: {what}, so this one ends too; the last checkpoint stands")
 
     def __str__(self) -> str:
         return f"rank {self.rank} of {self.size}"
@@ -228,6 +245,28 @@ def together(device: torch.device, *, timeout: float) -> Iterator[Ranks]:
     torch.distributed.destroy_process_group()
 
 
+def _meeting(store: Store, rank: int, size: int) -> str:
+    """A name for this meeting that no earlier one had, the same on all ranks.
+
+    The store is torchrun's own and outlives its attempts: what ranks that are dead by now left there, such as their
+    addresses, would be taken for that of the living.  So each signs in with a name that nobody had; rank 0 reads
+    out who has signed in until all have answered to their names.
+    """
+    own, end = secrets.token_hex(8), time.monotonic() + MEETING.total_seconds()
+    store.set(f"signed in/{rank}", own)
+    while time.monotonic() < end:
+        if rank == 0:
+            names = store.multi_get([f"signed in/{r}" for r in range(size)])  # waits for those who never came before
+            store.set("read out", " ".join(name.decode() for name in names))
+        said = store.get("read out").decode()
+        if said.split()[rank] == own:
+            store.set(f"{said}/{rank}", "here")
+            if store.check([f"{said}/{r}" for r in range(size)]):
+                return said
+        time.sleep(0.02)
+    raise RuntimeError("timed out")
+
+
 def _meet(device: torch.device, timeout: float) -> _Groups:
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
@@ -236,8 +275,9 @@ def _meet(device: torch.device, timeout: float) -> _Groups:
         torch.cuda.set_device(device)
     try:
         store, rank, size = next(rendezvous("env://", timeout=MEETING))
-        distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
-        patient, quick = distributed.group.WORLD, timedelta(seconds=timeout)
+        store = distributed.PrefixStore(_meeting(store, rank, size), store)  # type: ignore[attr-defined]
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=MEETING)
+        quick, patient = timedelta(seconds=timeout), distributed.new_group(timeout=PATIENCE, backend="gloo")
         numbers = distributed.new_group(timeout=quick, backend="gloo")
         own = distributed.new_group(timeout=quick, backend="nccl") if device.type == "cuda" else numbers
     except (RuntimeError, ValueError) as error:

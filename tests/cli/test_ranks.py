@@ -235,9 +235,10 @@ def test_a_rank_that_does_not_answer_ends_the_others_with_a_sentence(wayward: An
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.parametrize("shard", ["false", "true"])
 @pytest.mark.parametrize("who", [0, 1])
-def test_a_rank_that_dies_ends_the_others_with_a_sentence(wayward: Any, who: int) -> None:
-    processes = wayward(who, "dies")
+def test_a_rank_that_dies_ends_the_others_with_a_sentence(wayward: Any, who: int, shard: str) -> None:
+    processes = wayward(who, "dies", f"train.shard={shard}")
     result = processes[1 - who].wait()
     assert result.code == 1
     name = "seqloom" if who else "seqloom, rank 1"

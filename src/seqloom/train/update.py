@@ -60,7 +60,8 @@ class Update:
         """
         self.model.train()
         share = own_share(batches, seeds, self.ranks)
-        total, count = as_it_fits(self._gradients, share, alone=self.ranks.size == 1)
+        with self.ranks.in_touch():
+            total, count = as_it_fits(self._gradients, share, alone=self.ranks.size == 1)
         count = self._exchange.finish(count, total)
         norm = self._cut_gradients(count)
         found, norm_found = torch.stack([total, norm]).tolist()  # the only place that waits for a GPU
