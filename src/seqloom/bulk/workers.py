@@ -14,7 +14,7 @@ import torch
 from seqloom.bulk.inputs import Inputs
 from seqloom.bulk.job import SHARD_LINES, Job, Translate
 from seqloom.bulk.results import Found
-from seqloom.errors import UsageError
+from seqloom.errors import SeqloomError, UsageError
 from seqloom.runs import load
 from seqloom.search import SearchOptions
 from seqloom.tokenizers import fingerprint
@@ -94,8 +94,8 @@ def on_ray(model: Model, job: Job, *, address: str, workers: int | None) -> None
     """Let workers on a Ray cluster do a job; one that dies is started again, and others take its shard meanwhile.
 
     `address` is the cluster's, or "local" for one on this machine, which ends with the work.  The directory of the job,
-    the run and the inputs must be seen by all machines under the same paths.  UsageError without Ray, or where there is
-    no cluster.
+    the run and the inputs must be seen by all machines under the same paths.  UsageError without Ray, SeqloomError
+    where no cluster answers, and whatever a worker raises.
     """
     ray = _ray()
     started = not ray.is_initialized()
@@ -105,8 +105,12 @@ def on_ray(model: Model, job: Job, *, address: str, workers: int | None) -> None
         gpus = 1 if ray.cluster_resources().get("GPU") and model.device == "auto" else 0
         count = workers or int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))
         part = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=-1)(take_part)
-        absolute = replace(model, run=model.run.absolute())
-        ray.get([part.remote(absolute, job) for _ in range(count)])
+        paths = tuple(path.absolute() for path in job.inputs.paths)
+        job = replace(job, directory=job.directory.absolute(), inputs=replace(job.inputs, paths=paths))
+        model = replace(model, run=model.run.absolute())
+        ray.get([part.remote(model, job) for _ in range(count)])
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, SeqloomError) else error from None
     finally:
         if started:
             ray.shutdown()
@@ -124,5 +128,6 @@ def _connect(ray: Any, address: str, workers: int | None) -> None:
     cpus = {"num_cpus": workers} if address == "local" and workers else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False, **cpus)
-    except (ConnectionError, ValueError) as error:
-        raise UsageError(f"there is no Ray cluster at {address!r} ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # Ray has no class for a cluster that isn't there or doesn't start in time
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SeqloomError(f"no Ray cluster answers at {address!r}: {reason}") from None

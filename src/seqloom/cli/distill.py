@@ -60,7 +60,7 @@ def command(
     if student is not None and sources:
         raise UsageError("--sources is for a corpus alone: a student has its own, data.train of its YAML file")
     asked = options.checked(Distillation, method=method)
-    config = _config(student or teacher / "config.yml", changes or [], teacher)
+    config = _config((student or teacher / "config.yml").absolute(), changes or [], teacher)
     inputs = list(_inputs(config, sources, references, method))
     places = _places(output if student is None else output / "distilled", len(inputs))
     model = Model(teacher, checkpoint, device)
