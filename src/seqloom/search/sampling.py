@@ -60,7 +60,8 @@ def _mixed(x: Tensor) -> Tensor:
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
     """To the right, with zeros coming in from the left."""
-    return x >> bits & 2 ** (64 - bits) - 1
+    shifted: Tensor = x >> bits & 2 ** (64 - bits) - 1
+    return shifted
 
 
 def _signed(number: int) -> int:
