@@ -50,7 +50,7 @@ class TensorBoard(Hook):
         self.check()
         from torch.utils.tensorboard import SummaryWriter  # slow, and there only if its package is
 
-        self._writer = SummaryWriter(str(self.directory), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self.directory), purge_step=step + 1)
 
     def _write(self, metrics: Mapping[str, Any], step: int) -> None:
         for name, value in metrics.items():

@@ -200,7 +200,7 @@ def _device(start: Numbers) -> str:
     said = [
         f"{ranks} × {start.get('device')}" if ranks != 1 else str(start.get("device")),
         f"{start.get('threads')} of {start.get('cores')} cores",
-        f"{memory / 2**30:.0f} GiB of memory" if number(memory) else "",
+        f"{memory / 2**30:.0f} GiB of memory" if isinstance(memory, int) else "",
     ]
     return "; ".join(filter(None, said))
 
