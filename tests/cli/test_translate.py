@@ -168,10 +168,11 @@ def test_a_beam_size_makes_a_run_that_samples_search() -> None:
 
 def test_input_that_is_mostly_unknown_is_said_to_be_once(seqloom: Any, trained: Path) -> None:
     """OpenNMT-py#2139: raw text for a model of prepared text becomes nonsense, and nothing says why."""
-    lines = "Abc. Def!\na Xyz\n"
+    lines = "Abc. Def! a Xyz " * 3 + "\nUvw\n"
     said = seqloom("translate", trained, input=lines.encode()).err
     assert said == (
-        "seqloom: 3 of the input's first 4 tokens are unknown to this model; its input must be cut into words and "
+        "seqloom: 10 of the input's first 13 tokens are unknown to this model; its input must be cut into words and "
         "cased as its training data were\n"
     )
     assert seqloom("translate", trained, input=b"a b Xyz\n\n").err == ""
+    assert seqloom("translate", trained, input="ä ö ü\n".encode()).err == ""

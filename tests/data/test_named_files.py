@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqloom.data import writer as writer_module
+from seqloom.data import encoding
 from seqloom.data.corpora import CorpusOptions
 from seqloom.data.held_out import read_part
 from seqloom.data.prepared import PreparedCorpus, prepare
@@ -40,7 +40,7 @@ RED, LIME, BLUE = [255, 0, 0], [0, 255, 0], [0, 0, 255]
 
 @pytest.mark.parametrize("block", [1, 20, 10_000])
 def test_an_image_of_any_length_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(writer_module, "BLOCK_CHARACTERS", block)
+    monkeypatch.setattr(encoding, "BLOCK_CHARACTERS", block)
     corpus = prepare(write(tmp_path, ["red", "lime", "blue"]), SIDES, cache=tmp_path / "cache", max_length=2)
     assert [colour(corpus, i) for i in range(3)] == [RED, LIME, BLUE]
     assert corpus.report.source_tokens == 3 * 2 * 3 * 3

@@ -162,13 +162,14 @@ def recording(started: list[subprocess.Popen[bytes]]) -> object:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from seqloom.data import encoding, workers
 from seqloom.data.corpora import CorpusOptions
 from seqloom.data.prepared import prepare
 from seqloom.tokenizers import Tokenizers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 encoding.BLOCK_LINES, workers.LINES_EACH = 7, 1
 folder = Path(sys.argv[1])
 

@@ -119,6 +119,7 @@ def test_other_symbols_are_warned_of(
         (tmp_path / f"train.{side}").write_text("\n".join(lines) + "\n", "utf8")
     changes = [f"data.train.{side}={tmp_path / f'train.{side}'}" for side in ("source", "target")]
     runs.train(read_config(toy / "toy.yml", [*changes, "train.steps=1"]), tmp_path / "other")
+    caplog.clear()
     WarmStart(tmp_path, run=tmp_path / "other")(trainer(), begun)
     assert caplog.messages == [
         f"WarmStart: the {side} symbols of {tmp_path / 'other'} are not those of this run, "

@@ -12,6 +12,8 @@ import typer
 from seqloom.cli import options
 from seqloom.vocabulary import SPECIALS, UNK
 
+ENOUGH = 10  # tokens; a word or two say nothing of a text
+
 
 def command(
     runs: options.Runs,
@@ -91,7 +93,7 @@ class UnknownNotice:
 
     def give(self) -> None:
         """Say so if it is so of all that was heard, and was not said before."""
-        if self.given or 2 * self.unknown <= self.tokens:
+        if self.given or self.tokens < ENOUGH or 2 * self.unknown <= self.tokens:
             return
         self.given = True
         print(
