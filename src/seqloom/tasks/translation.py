@@ -165,7 +165,7 @@ class TranslationTask(Task):
         """The metrics of each tag's sentences, such as "bleu.<2de>", where not all have the same."""
         tags, rows = self.setting.data.tags, dict[str, list[int]]()
         for row, source in enumerate(sources):
-            first = source.split(None, 1)[0]
+            first = source.partition(" ")[0]
             rows.setdefault(first if first in tags else "untagged", []).append(row)
         return {
             f"{metric.name}.{tag}": metric.score([hypotheses[i] for i in own], [references[i] for i in own]).value
