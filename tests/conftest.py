@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,16 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.target").write_text("".join(f"{' '.join(reversed(line))}\n" for line in lines))
     (folder / "toy.yml").write_text(TOY)
     return folder
+
+
+@pytest.fixture
+def only() -> Callable[[str, str], str]:
+    """The policy under which this script and this style, and nothing else, may be used."""
+
+    def digest(content: str) -> str:
+        return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+    return lambda script, style: (
+        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )

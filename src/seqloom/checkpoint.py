@@ -137,12 +137,12 @@ def _write(scratch: Path, place: Path, checkpoint: Checkpoint) -> None:
         files["manifest.json"] = json.dumps({"format": FORMAT, "sha256": sums}, indent=1).encode()
         for name, data in files.items():
             _write_durably(scratch / name, data)
-        _sync(scratch)
+        sync_directory(scratch)
         old = place.parent / f".old-{place.name}"
         if place.exists():
             place.rename(old)
         scratch.rename(place)  # the name appears only when all is on disk
-        _sync(place.parent)
+        sync_directory(place.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -156,7 +156,8 @@ def _write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,16 +70,3 @@ def run(toy: Path, tmp_path: Path) -> Callable[..., Path]:
 def record(run: Callable[..., Path]) -> Callable[..., Record]:
     """The same, read."""
     return lambda *arguments, **named: Record.read(run(*arguments, **named))
-
-
-@pytest.fixture
-def only() -> Callable[[str, str], str]:
-    """The policy under which this script and this style, and nothing else, may be used."""
-
-    def digest(content: str) -> str:
-        return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-    return lambda script, style: (
-        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )

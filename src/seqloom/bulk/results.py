@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from seqloom.checkpoint import sync_directory
 from seqloom.errors import DataError, SeqloomError
 from seqloom.translate import Translation
 
@@ -129,17 +130,9 @@ def replacing(path: Path) -> Iterator[Any]:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-        _sync(path.parent)
+        sync_directory(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
