@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
 
-from seqloom.layers.positions import placed, slopes
+from seqloom.layers.positions import SinusoidalPositions, placed, sinusoids, slopes
 
 CPU = torch.device("cpu")
 
@@ -39,3 +41,24 @@ def test_they_are_added_or_multiplied() -> None:
     assert_close(placed(x, "add", longest=8), x + weights)
     assert_close(placed(x, "multiply", longest=8), x * weights)
     assert placed(x, "none", longest=8) is x
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_the_longest_wave_is_reached_only_if_it_is_included(inclusive: bool) -> None:
+    D = 8
+    waves = [10_000 ** (k / (D / 2 - 1 if inclusive else D / 2)) for k in range(D // 2)]
+    expected = [[f(j / wave) for f in (math.sin, math.cos) for wave in waves] for j in range(3, 9)]
+    assert_close(sinusoids(3, 6, D, CPU, inclusive=inclusive), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("size", [8, 7])
+def test_in_pairs_each_sine_stands_before_its_cosine(size: int) -> None:
+    halves, pairs = sinusoids(0, 9, 8, CPU), sinusoids(0, 9, 8, CPU, layout="pairs")
+    assert_close(pairs[:, 0::2], halves[:, :4])
+    assert_close(pairs[:, 1::2], halves[:, 4:])
+    assert sinusoids(0, 9, size, CPU, layout="pairs").shape == (9, size)
+
+
+def test_places_may_be_counted_from_another_number() -> None:
+    x = torch.zeros(1, 5, 8)
+    assert_close(SinusoidalPositions(8, first=2).add(x, 1), SinusoidalPositions(8).add(x, 3))

@@ -73,6 +73,17 @@ def test_a_cell_is_that_of_pytorch(cell: type[Cell], theirs: Any) -> None:
     assert_close(once(ours, *state), wanted if len(state) > 1 else (wanted,))
 
 
+def test_a_gru_with_a_bias_inside_its_reset_gate_is_that_of_pytorch_with_all_its_biases() -> None:
+    ours, reference = randomized(GRUCell(IN, SIZE, candidate_bias=True)), nn.GRUCell(IN, SIZE, dtype=torch.float64)
+    reference.weight_ih.data, reference.bias_ih.data = ours.input.weight.data, ours.input.bias.data
+    reference.weight_hh.data = ours.recurrent.weight.data
+    reference.bias_hh.data = torch.cat([torch.zeros(2 * SIZE), ours.candidate_bias.data])
+    assert_close(once(ours, H), (reference(X, H),))
+    assert not torch.allclose(reference.bias_hh[-SIZE:], torch.zeros(SIZE, dtype=torch.float64))
+    with pytest.raises(ValueError, match="candidate_bias is for reset: after"):
+        GRUCell(IN, SIZE, reset="before", candidate_bias=True)
+
+
 def test_a_gru_that_resets_before_is_that_of_the_paper() -> None:
     """Cho et al. 2014, equations 5 to 8, where z keeps the state; TensorFlow's GRUCell is the same."""
     cell, x, h = randomized(GRUCell(IN, SIZE, reset="before")), X, H
@@ -123,7 +134,13 @@ def test_biases_start_where_they_should(cell: Cell, biases: list[float]) -> None
     assert cell.input.bias.unflatten(0, (-1, SIZE)).std(1).tolist() == [0] * len(biases)
 
 
-CELLS = {"gru": GRUCell, "gru before": partial(GRUCell, reset="before"), "lstm": LSTMCell, "norm": LayerNormLSTMCell}
+CELLS = {
+    "gru": GRUCell,
+    "gru before": partial(GRUCell, reset="before"),
+    "gru biased": partial(GRUCell, candidate_bias=True),
+    "lstm": LSTMCell,
+    "norm": LayerNormLSTMCell,
+}
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.testing import assert_close
 
-from seqloom.config.root import read_config
+from seqloom.config import build, read_text
+from seqloom.config.root import Config, read_config
 from seqloom.errors import UsageError
+from seqloom.models import VocabularySizes
 from seqloom.registry import ConfigError
 from seqloom.runs import load, train
+from seqloom.structures import Sequences
+from seqloom.vocabulary import EOS
 
 SMALL = "layers: 2, heads: 4, dropout: 0.1"
 FEEDFORWARD = "feedforward: {class: PositionWise, inner_size: 12, activation: swiglu}"
 MODERN = f"{SMALL}, positions: rotary, normalization: rms, key_value_heads: 2, {FEEDFORWARD}, layer_drop: 0.5"
+SIZES = VocabularySizes(11, 11, joint=True)
 SHORT = ("train.log_every=1", "train.checkpoint_every=3", "train.validate_every=100")
 
 
@@ -71,3 +77,30 @@ def test_what_does_not_go_together_is_refused_where_it_stands(
     assert sentence in str(caught.value)
     assert "model.encoder" in str(caught.value) or "model.decoder" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_trained_weights_of_other_toolkits_need_is_built_learns_and_goes_on(toy: Path, tmp_path: Path) -> None:
+    other = "norm_epsilon: 1.0e-6, scale_embedding: false, norm: post"
+    other += ", positions: {class: sinusoidal, layout: pairs, first: 2, inclusive: true}"
+    swish = "feedforward: {class: PositionWise, inner_size: 12, activation: swish}"
+    parts = changed(f"{SMALL}, {other}, {swish}", f"class: TransformerDecoder, {SMALL}, {other}, {swish}")
+    changes = [*parts, "model.embedding.tie=all", "model.embedding.readout_bias=true", "model.read_end=false"]
+    whole = trained(toy, changes, tmp_path / "whole", 6)
+    trained(toy, changes, tmp_path / "parts", 3)
+    assert all(
+        torch.equal(weight, whole[name]) for name, weight in trained(toy, changes, tmp_path / "parts", 6).items()
+    )
+    assert whole["decoder.readout.bias"].abs().max() > 0
+
+
+@pytest.mark.parametrize("encoder", ["TransformerEncoder, heads: 4", "RNNEncoder, summary: all, layers: 2"])
+def test_an_end_that_is_not_read_changes_nothing(encoder: str) -> None:
+    text = f"{{class: EncoderDecoder, encoder: {{class: {encoder}}}, decoder: RNNDecoder, read_end: false}}"
+    model = build(Config, read_text("data: {train: {tsv: x}}", [f"model={text}"])).model(vocabulary=SIZES).eval()
+    ids = torch.tensor([[5, 6, 7, EOS], [5, 6, EOS, EOS]])
+    mask = torch.tensor([[True, True, True, True], [True, True, True, False]])
+    without = Sequences(ids, torch.tensor([[True, True, True, False], [True, True, False, False]]))
+    encoded, expected = model.encode(Sequences(ids, mask)), model.encoder(without)
+    assert torch.equal(encoded.mask, without.mask)
+    assert_close(encoded.summary, expected.summary)
+    assert_close(encoded.values[without.mask], expected.values[without.mask])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seqloom.attention.multi_head import MultiHeadAttention
 from seqloom.attention.self_attention import SelfAttention
-from seqloom.bounds import Positive, Rate
+from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.decoders.base import Decoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -54,11 +54,15 @@ class TransformerDecoder(Decoder):
         layer_drop: Rate = 0.0,
         norm: Norm = "pre",
         normalization: Normalization = "layer",
+        norm_epsilon: NotNegative | None = None,
+        scale_embedding: bool = True,
     ):
         """The embedding's size is the width of every layer.  "post" norm is the paper's; others end in one more norm.
 
         `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
         weights, and `feedforward_dropout` inside the feed-forward network where `feedforward` is a number, its width.
+        `norm_epsilon` (default: 1e-5, RMSNorm's 1e-6) is added to variances.  With `scale_embedding` embeddings are
+        multiplied by the square root of their size, as in the paper, 3.4.
         With `layer_drop` training leaves out each layer with this probability (https://arxiv.org/abs/1909.11556); it
         then remembers nothing of these positions.
         """
@@ -66,17 +70,20 @@ class TransformerDecoder(Decoder):
         size = embedding.size
         self.embedding, self.dropout, self.layer_drop = embedding, Dropout(dropout), layer_drop
         self.positions = positions(size=size, heads=heads)
+        self.scale = math.sqrt(size) if scale_embedding else 1.0
         look: dict[str, Any] = {"heads": heads, "key_value_heads": key_value_heads, "dropout": attention_dropout}
+        styles: dict[str, Any] = {"norm": norm, "normalization": normalization, "epsilon": norm_epsilon}
+        around = partial(Residual, size, dropout=dropout, **styles)
         self.layers = nn.ModuleList(
             TransformerDecoderLayer(
                 self._history(size, **look),
                 MultiHeadAttention(size, widths, **look),
                 feedforward_of(feedforward, size, dropout=feedforward_dropout),
-                partial(Residual, size, dropout=dropout, norm=norm, normalization=normalization),
+                around,
             )
             for _ in range(layers)
         )
-        self.norm = last_norm(norm, normalization, size)
+        self.norm = last_norm(norm, normalization, size, norm_epsilon)
         self.readout = embedding.projection(size)
 
     def _history(self, size: int, **options: Any) -> History:
@@ -89,7 +96,7 @@ class TransformerDecoder(Decoder):
 
     def forward(self, tokens: Tensor, state: State, *, weights: bool = False) -> tuple[Output, TransformerState]:
         assert isinstance(state, TransformerState)
-        x = self.positions.add(self.embedding(tokens) * math.sqrt(self.embedding.size), state.position)
+        x = self.positions.add(self.embedding(tokens) * self.scale, state.position)
         x, pasts, shares, penalty = self.dropout(x), [*state.past], [], torch.zeros((), device=x.device)
         for depth, layer in enumerate(self.layers):
             if self.training and dropped(self.layer_drop):

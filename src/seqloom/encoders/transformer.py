@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from seqloom.attention.self_attention import SelfAttention
-from seqloom.bounds import Positive, Rate
+from seqloom.bounds import NotNegative, Positive, Rate
 from seqloom.encoders.base import Encoder
 from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import Embedding
@@ -40,11 +41,15 @@ class TransformerEncoder(Encoder):
         layer_drop: Rate = 0.0,
         norm: Norm = "pre",
         normalization: Normalization = "layer",
+        norm_epsilon: NotNegative | None = None,
+        scale_embedding: bool = True,
     ):
         """The embedding's size is the width of every layer.  "post" norm is the paper's; others end in one more norm.
 
         `dropout` acts on the embeddings and on what each part adds, as in the paper; `attention_dropout` on attention's
         weights, and `feedforward_dropout` inside the feed-forward network where `feedforward` is a number, its width.
+        `norm_epsilon` (default: 1e-5, RMSNorm's 1e-6) is added to variances.  With `scale_embedding` embeddings are
+        multiplied by the square root of their size, as in the paper, 3.4.
         With `layer_drop` training leaves out each layer with this probability (https://arxiv.org/abs/1909.11556).
         """
         super().__init__()
@@ -52,19 +57,22 @@ class TransformerEncoder(Encoder):
         self.widths = Widths(size, size, size)
         self.embedding, self.dropout, self.layer_drop = embedding, Dropout(dropout), layer_drop
         self.positions = positions(size=size, heads=heads)
+        self.scale = math.sqrt(size) if scale_embedding else 1.0
         attend = partial(SelfAttention, size, heads=heads, key_value_heads=key_value_heads, dropout=attention_dropout)
+        styles: dict[str, Any] = {"norm": norm, "normalization": normalization, "epsilon": norm_epsilon}
+        around = partial(Residual, size, dropout=dropout, **styles)
         self.layers = nn.ModuleList(
             TransformerEncoderLayer(
                 attend(distances=self.positions.distances()),
                 feedforward_of(feedforward, size, dropout=feedforward_dropout),
-                partial(Residual, size, dropout=dropout, norm=norm, normalization=normalization),
+                around,
             )
             for _ in range(layers)
         )
-        self.norm = last_norm(norm, normalization, size)
+        self.norm = last_norm(norm, normalization, size, norm_epsilon)
 
     def forward(self, source: Sequences, *, weights: bool = False) -> Encoded:
-        x = self.positions.add(self.embedding(source.ids) * math.sqrt(self.widths.keys), 0)
+        x = self.positions.add(self.embedding(source.ids) * self.scale, 0)
         x, shares, penalty = self.dropout(x), [], torch.zeros((), device=x.device)
         for layer in self.layers:
             if self.training and dropped(self.layer_drop):

@@ -28,15 +28,16 @@ class FeedForward(nn.Module, ABC):
         """
 
 
-Activation = Literal["relu", "gelu", "swiglu"]
+Activation = Literal["relu", "gelu", "swish", "swiglu"]
 
 
 @register()
 class PositionWise(FeedForward):
     """act(x W1 + b1) W2 + b2; https://arxiv.org/abs/1706.03762, equation 2.
 
-    "swiglu" is (swish(x W) * x V) W2 without biases (https://arxiv.org/abs/2002.05202, equation 6): a network with half
-    as many matrix weights again, unless its inner size is two thirds.
+    "swish" is x times its sigmoid (https://arxiv.org/abs/1710.05941); "swiglu" is (swish(x W) * x V) W2 without biases
+    (https://arxiv.org/abs/2002.05202, equation 6): a network with half as many matrix weights again, unless its inner
+    size is two thirds.
     """
 
     def __init__(self, size: int, *, inner_size: Positive = 2048, activation: Activation = "relu", dropout: Rate = 0.0):
@@ -57,7 +58,12 @@ def swiglu(x: Tensor) -> Tensor:
     return F.silu(gates) * values
 
 
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "swiglu": swiglu}
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "swish": F.silu,
+    "swiglu": swiglu,
+}
 
 
 def feedforward_of(wanted: int | Callable[..., FeedForward], size: int, *, dropout: float) -> FeedForward:

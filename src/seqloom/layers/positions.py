@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from seqloom.bounds import Positive
+from seqloom.bounds import Count, Positive
 from seqloom.errors import UsageError
 from seqloom.layers.distances import AlibiDistances, Distances, RelativeDistances, RotaryDistances
 from seqloom.registry import register
 
 Positions = Literal["none", "add", "multiply"]  # how a vector that says where a token stands meets the token's own
+Layout = Literal["halves", "pairs"]  # how sines and cosines share the features
 
 
 class PositionEncoding(nn.Module, ABC):
@@ -47,8 +48,21 @@ class NoPositions(PositionEncoding):
 class SinusoidalPositions(PositionEncoding):
     """The vectors of `sinusoids`; https://arxiv.org/abs/1706.03762, 3.5."""
 
+    def __init__(
+        self, size: int, heads: int = 1, *, layout: Layout = "halves", first: Count = 0, inclusive: bool = False
+    ):
+        """The `first` token stands at this place; `layout` and `inclusive` are those of `sinusoids`.
+
+        Other toolkits number places and features in other ways; trained weights need the one they were trained with.
+        """
+        super().__init__(size, heads)
+        self.layout, self.first, self.inclusive = layout, first, inclusive
+
     def add(self, x: Tensor, start: int) -> Tensor:
-        return x + sinusoids(start, x.size(1), x.size(2), x.device)
+        size = x.size(2)
+        return x + sinusoids(
+            self.first + start, x.size(1), size, x.device, layout=self.layout, inclusive=self.inclusive
+        )
 
 
 @register("learned")
@@ -112,14 +126,28 @@ class AlibiPositions(PositionEncoding):
         return AlibiDistances(self.heads)
 
 
-def sinusoids(start: int, count: int, size: int, device: torch.device) -> Tensor:
+def sinusoids(
+    start: int,
+    count: int,
+    size: int,
+    device: torch.device,
+    *,
+    layout: Layout = "halves",
+    inclusive: bool = False,
+) -> Tensor:
     """Sines and cosines of positions start, start + 1, ..., [count, size]; https://arxiv.org/abs/1706.03762, 3.5.
 
-    The first half of the features holds the sines, the second the cosines.  Any position has a vector.
+    The wavelengths grow evenly on a logarithmic scale from 2 pi towards 10,000 * 2 pi, which the slowest pair of
+    features has only if `inclusive`, as in Tensor2Tensor.  The first half of the features holds the sines and the
+    second the cosines, or, in `pairs`, each sine stands before its cosine.  Any position has a vector.
     """
     places = torch.arange(start, start + count, device=device, dtype=torch.float32)  # [T]
-    exponents = torch.arange((size + 1) // 2, device=device, dtype=torch.float32) * (-2 * math.log(10_000) / size)
+    pairs = (size + 1) // 2
+    steps = max(pairs - 1, 1) if inclusive else size / 2
+    exponents = torch.arange(pairs, device=device, dtype=torch.float32) * (-math.log(10_000) / steps)
     angles = places[:, None] * exponents.exp()  # [T, D / 2]
+    if layout == "pairs":
+        return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :size]
     return torch.cat([angles.sin(), angles.cos()], 1)[:, :size]
 
 

@@ -76,21 +76,32 @@ class GRUCell(Cell):
     gates, values = 3, 1
 
     def __init__(
-        self, input_size: int, size: int, *, reset: Literal["after", "before"] = "after", gate_bias: float = 0.0
+        self,
+        input_size: int,
+        size: int,
+        *,
+        reset: Literal["after", "before"] = "after",
+        gate_bias: float = 0.0,
+        candidate_bias: bool = False,
     ):
         """`reset`: the reset gate acts after the recurrent product, as in cuDNN, or before it, as in the paper.
 
-        `gate_bias` is where the biases of both gates start.
+        `gate_bias` is where the biases of both gates start.  With `candidate_bias` the recurrent product of the
+        candidate has a bias of its own, as in cuDNN and PyTorch, which the reset gate acts on, too; training is slower
+        then.  ValueError where it resets before.
         """
         super().__init__(input_size, size)
+        if candidate_bias and reset == "before":
+            raise ValueError("candidate_bias is for reset: after; before it, the input's bias says the same")
         self.reset_after = reset == "after"
+        self.candidate_bias = nn.Parameter(torch.zeros(size)) if candidate_bias else None
         nn.init.constant_(self.input.bias[: 2 * size], gate_bias)
 
     def forward(self, projected: Tensor, state: CellState) -> CellState:
         (h,) = state
         D = self.size
         if self.reset_after:
-            recurrent = self.recurrent(h)
+            recurrent = self._recurrent(h)
             reset, update = (projected[:, : 2 * D] + recurrent[:, : 2 * D]).sigmoid().chunk(2, 1)
             candidate = torch.tanh(torch.addcmul(projected[:, 2 * D :], reset, recurrent[:, 2 * D :]))
         else:
@@ -99,7 +110,14 @@ class GRUCell(Cell):
             candidate = torch.tanh(projected[:, 2 * D :] + F.linear(reset * h, weight[2 * D :]))
         return (torch.lerp(candidate, h.to(candidate.dtype), update),)
 
+    def _recurrent(self, h: Tensor) -> Tensor:
+        if self.candidate_bias is None:
+            return self.recurrent(h)  # type: ignore[no-any-return]
+        return F.linear(h, self.recurrent.weight, F.pad(self.candidate_bias, (2 * self.size, 0)))
+
     def along(self, projected: Tensor, state: CellState) -> CellState:
+        if self.candidate_bias is not None:
+            return super().along(projected, state)
         return (unrolled.gru(projected, state[0], self.recurrent.weight, reset_after=self.reset_after),)
 
 

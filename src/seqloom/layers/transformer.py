@@ -19,14 +19,18 @@ Norm = Literal["pre", "post", "sandwich"]
 Normalization = Literal["layer", "rms"]
 
 
-def norm_of(kind: Normalization, size: int) -> nn.Module:
+EPSILON: dict[Normalization, float] = {"layer": 1e-5, "rms": 1e-6}  # what is added to the variance, by default
+
+
+def norm_of(kind: Normalization, size: int, epsilon: float | None = None) -> nn.Module:
     """Layer normalization, or RMSNorm, which leaves the mean as it is; https://arxiv.org/abs/1910.07467, equation 4."""
-    return nn.LayerNorm(size) if kind == "layer" else nn.RMSNorm(size, eps=1e-6)
+    epsilon = EPSILON[kind] if epsilon is None else epsilon
+    return nn.LayerNorm(size, eps=epsilon) if kind == "layer" else nn.RMSNorm(size, eps=epsilon)
 
 
-def last_norm(norm: Norm, kind: Normalization, size: int) -> nn.Module:
+def last_norm(norm: Norm, kind: Normalization, size: int, epsilon: float | None = None) -> nn.Module:
     """What stands behind the last layer: a norm, unless each layer ends in one."""
-    return nn.Identity() if norm == "post" else norm_of(kind, size)
+    return nn.Identity() if norm == "post" else norm_of(kind, size, epsilon)
 
 
 def for_products(x: Tensor) -> Tensor:
@@ -42,10 +46,18 @@ class Residual(nn.Module):
     x + norm'(part(norm(x))), https://arxiv.org/abs/2105.13290, 2.4.
     """
 
-    def __init__(self, size: int, *, dropout: float, norm: Norm, normalization: Normalization = "layer"):
+    def __init__(
+        self,
+        size: int,
+        *,
+        dropout: float,
+        norm: Norm,
+        normalization: Normalization = "layer",
+        epsilon: float | None = None,
+    ):
         super().__init__()
-        self.norm, self.dropout = norm_of(normalization, size), Dropout(dropout)
-        self.second_norm = norm_of(normalization, size) if norm == "sandwich" else nn.Identity()
+        self.norm, self.dropout = norm_of(normalization, size, epsilon), Dropout(dropout)
+        self.second_norm = norm_of(normalization, size, epsilon) if norm == "sandwich" else nn.Identity()
         self.norm_first = norm != "post"
 
     def enter(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from seqloom.decoders.base import Decoder
 from seqloom.encoders.base import Encoder
 from seqloom.layers.embedding import Embedding
 from seqloom.models.base import Model, VocabularySizes
-from seqloom.models.reading import Reading
+from seqloom.models.reading import Reading, without_end
 from seqloom.models.scheduled_sampling import sampled
 from seqloom.registry import register
 from seqloom.structures import Batch, Encoded, Output, Sequences
@@ -24,12 +24,14 @@ class EmbeddingOptions:
 
     `tie`: "target" shares the vectors of target symbols with the projection to the vocabulary, "sides" shares them with
     the source symbols, "all" does both, "none" neither; where sides share, they need one vocabulary.  Vectors start in
-    N(0, 1/size), or in U(-uniform, uniform).
+    N(0, 1/size), or in U(-uniform, uniform).  `readout_bias`: the projection to the vocabulary has a bias; by default
+    unless it shares its vectors.
     """
 
     size: Positive = 256
     tie: Literal["none", "target", "sides", "all"] = "none"
     uniform: NotNegative | None = None
+    readout_bias: bool | None = None
 
 
 @register()
@@ -38,7 +40,8 @@ class EncoderDecoder(Model):
 
     With `reverse_source` the source is read from its end, with `repeat_source: 2` twice; attention over it is as if it
     were read once and in order all the same (`Reading`).  With `scheduled_sampling`, so many of the tokens that
-    training feeds to the decoder are drawn from what it says itself (https://arxiv.org/abs/1506.03099).
+    training feeds to the decoder are drawn from what it says itself (https://arxiv.org/abs/1506.03099).  Without
+    `read_end` the sign at the end of a source is passed over, as if it weren't there.
     """
 
     def __init__(
@@ -51,15 +54,17 @@ class EncoderDecoder(Model):
         reverse_source: bool = False,
         repeat_source: Positive = 1,
         scheduled_sampling: Rate = 0.0,
+        read_end: bool = True,
     ):
         super().__init__()
         tie, one_table = embedding.tie, embedding.tie in ("sides", "all")
         if one_table and not vocabulary.joint:
             raise ValueError(f"tie: {tie} needs one vocabulary for source and target; set joint: true in the tokenizer")
-        make = partial(Embedding, size=embedding.size, uniform=embedding.uniform)
+        make = partial(Embedding, size=embedding.size, uniform=embedding.uniform, readout_bias=embedding.readout_bias)
         target = make(vocabulary.target, tied=tie in ("target", "all"))
         source = target if one_table else make(vocabulary.source)
         self.reading, self.scheduled_sampling = Reading(reverse_source, repeat_source), scheduled_sampling
+        self.read_end = read_end
         self.encoder = encoder(embedding=source)
         self._check_reading()
         self.decoder = decoder(embedding=target, widths=self.encoder.widths)
@@ -68,6 +73,7 @@ class EncoderDecoder(Model):
         self.embeddings = {"source": source, "target": target}
 
     def encode(self, source: Sequences, *, weights: bool = False) -> Encoded:
+        source = source if self.read_end else without_end(source)
         read = source if self.reading.plain else self.reading.order(source)
         encoded: Encoded = self.encoder(read, weights=weights)
         if not self.reading.plain:

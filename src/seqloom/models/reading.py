@@ -58,6 +58,12 @@ class Reading:
         return lengths - 1 - places if self.backwards else places
 
 
+def without_end(source: Sequences) -> Sequences:
+    """Sources [B, S] whose last real token is no longer one, unless there is no other."""
+    here, lengths = torch.arange(source.ids.size(1), device=source.ids.device), source.lengths()[:, None]
+    return replace(source, mask=source.mask & (here < (lengths - 1).clamp(min=1)))
+
+
 def _picked(x: Tensor, places: Tensor, dimension: int) -> Tensor:
     """Of each row of x, these places [B, S] of a dimension."""
     shape = [1] * x.ndim
