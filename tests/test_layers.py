@@ -16,7 +16,7 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks"} | LEARNING | TEXT | TRAINING
+BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines"} | LEARNING | TEXT | TRAINING
 USE = {"config", "translate", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"}
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
@@ -30,8 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(["tokenizers", "metrics"], VALUES),
     "data": VALUES | {"tokenizers"},
     # Validation translates freely, so a task needs the one way from text to text, which is built from the same parts.
-    "translate": VALUES | LEARNING | TEXT,
-    "tasks": VALUES | LEARNING | TEXT | {"translate"},
+    **dict.fromkeys(["translate", "engines"], VALUES | LEARNING | TEXT | {"engines"}),
+    "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
     **dict.fromkeys(["config", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"], BELOW_USE | USE),
     **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import seqloom
 from seqloom import runs
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import Config, read_config
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, DataError, SeqloomError, UsageError
+from seqloom.translate import Translator
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,11 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 def config(toy: Path, *changes: str) -> Config:
     return read_config(toy / "toy.yml", changes)
+
+
+def model_of(translator: Translator) -> nn.Module:
+    assert isinstance(translator.engine, NativeEngine)
+    return translator.engine.model
 
 
 def hurt(run: Path, step: int) -> Path:
@@ -147,7 +155,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
         "Using the checkpoint of step 20 instead.",
     ]
     whole = Checkpoints(run / "checkpoints").load(20).model
-    assert all(torch.equal(weight, whole[name]) for name, weight in translator.model.named_parameters())
+    assert all(torch.equal(weight, whole[name]) for name, weight in model_of(translator).named_parameters())
     assert runs.train(config(toy, "train.keep_best=loss"), run).step == 30, "training repairs what was damaged"
     assert Checkpoints(run / "checkpoints").newest()[1] == []
 
@@ -162,7 +170,7 @@ def test_a_damaged_best_is_named_and_the_newest_used(toy: Path, run: Path, caplo
         translator = runs.load(run)
     damage = f"{place} is damaged: model.safetensors doesn't have the SHA-256 of its manifest"
     assert caplog.messages == [f"{damage}; using the checkpoint of step 30 instead."]
-    assert all(torch.equal(weight, newest.model[name]) for name, weight in translator.model.named_parameters())
+    assert all(torch.equal(weight, newest.model[name]) for name, weight in model_of(translator).named_parameters())
 
 
 def test_no_whole_checkpoint_is_a_sentence(toy: Path, run: Path) -> None:
@@ -182,7 +190,7 @@ def test_no_whole_checkpoint_is_a_sentence(toy: Path, run: Path) -> None:
 def test_a_checkpoint_is_chosen(run: Path, which: str | int, step: int) -> None:
     translator = runs.load(run, checkpoint=which)
     wanted = Checkpoints(run / "checkpoints").load(step).model
-    assert all(torch.equal(weight, wanted[name]) for name, weight in translator.model.named_parameters())
+    assert all(torch.equal(weight, wanted[name]) for name, weight in model_of(translator).named_parameters())
 
 
 def said(run: Path, checkpoint: str | int = "best") -> str:

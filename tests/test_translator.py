@@ -18,6 +18,7 @@ from seqloom import translate
 from seqloom.attention import AdditiveAttention
 from seqloom.decoders import RNNDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import UsageError
 from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
@@ -60,7 +61,12 @@ def translator(
     )
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=1.0)
-    return Translator(model.eval(), tokenizers, OPTIONS)
+    return Translator(NativeEngine(model.eval()), tokenizers, OPTIONS)
+
+
+def model_of(translator: Translator) -> nn.Module:
+    assert isinstance(translator.engine, NativeEngine)
+    return translator.engine.model
 
 
 TRANSLATOR = translator()
@@ -173,7 +179,7 @@ def test_any_text_becomes_text(any_translator: Translator, sentences: list[str])
 def test_special_symbols_are_never_generated_however_likely() -> None:
     keen = translator()
     with torch.no_grad():
-        keen.model.get_submodule("decoder.readout").bias[[BOS, UNK]] = 1000.0
+        model_of(keen).get_submodule("decoder.readout").bias[[BOS, UNK]] = 1000.0
     alternatives = [alternative for translation in keen.translate(LINES) for alternative in translation.alternatives]
     assert len(alternatives) == 2 * len(LINES)
     assert any(alternative.tokens for alternative in alternatives)
@@ -213,11 +219,11 @@ def test_a_translation_as_plain_values() -> None:
 
 
 def test_translating_leaves_the_model_as_it_was() -> None:
-    before = {name: value.clone() for name, value in TRANSLATOR.model.state_dict().items()}
+    before = {name: value.clone() for name, value in model_of(TRANSLATOR).state_dict().items()}
     TRANSLATOR.translate(LINES)
-    assert not any(module.training for module in TRANSLATOR.model.modules())
-    assert all(torch.equal(value, before[name]) for name, value in TRANSLATOR.model.state_dict().items())
-    assert all(parameter.grad is None for parameter in TRANSLATOR.model.parameters())
+    assert not any(module.training for module in model_of(TRANSLATOR).modules())
+    assert all(torch.equal(value, before[name]) for name, value in model_of(TRANSLATOR).state_dict().items())
+    assert all(parameter.grad is None for parameter in model_of(TRANSLATOR).parameters())
 
 
 def test_a_trace_is_of_its_own_sentence_and_kept_on_request_only() -> None:
@@ -239,7 +245,7 @@ def at_a_loss(name: str, *, by: float = 1000.0) -> Translator:
     """A translator that takes most tokens for unknown."""
     unsure = translator(TOKENIZERS[name], recurrent=name == "words")
     with torch.no_grad():
-        unsure.model.get_submodule("decoder.readout").bias[UNK] += by
+        model_of(unsure).get_submodule("decoder.readout").bias[UNK] += by
     return unsure
 
 

@@ -33,7 +33,8 @@ from peers import arithmetic
 
 from seqloom.attention.compatibility import General
 from seqloom.attention.general import GeneralAttention
-from seqloom.data.batches import Ids, collate, cut, length_order
+from seqloom.data.batches import Ids, collate
+from seqloom.data.lengths import cut, length_order
 from seqloom.decoders import InputFeedingDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
 from seqloom.layers.recurrent import LSTMCell

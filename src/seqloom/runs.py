@@ -22,6 +22,7 @@ from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.doctor import consult
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.fitting import fitted, with_batch_tokens
 from seqloom.hardware import find_device, suit_training
@@ -90,7 +91,7 @@ def load(
     for other in others:
         _check_same_symbols(first, other)
     model = Ensemble([first.model, *(other.model for other in others)]) if others else first.model
-    return Translator(model.eval(), first.tokenizers, first.config.search, device=found)
+    return Translator(NativeEngine(model.eval(), device=found), first.tokenizers, first.config.search)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from seqloom.data.batches import collate_source, cut
 from seqloom.data.dictionary import read_dictionary
+from seqloom.data.lengths import cut
 from seqloom.data.rows import tagged
+from seqloom.engines.base import Engine, Found, Request
 from seqloom.errors import UsageError
-from seqloom.models.base import Model
-from seqloom.search.beam import Hypothesis, SearchOptions, beam_search
-from seqloom.search.rules import Forbid
-from seqloom.search.trace import Recorder, Trace
+from seqloom.search.hypothesis import Hypothesis
+from seqloom.search.options import SearchOptions
+from seqloom.search.trace import Trace
 from seqloom.tokenizers import Tokenizers
 from seqloom.vocabulary import BOS, UNK
 
@@ -88,14 +86,10 @@ class _Asked:
 
 
 class Translator:
-    """A trained model with its tokenizers."""
+    """A trained model, whatever engine runs it, with its tokenizers."""
 
-    def __init__(
-        self, model: Model, tokenizers: Tokenizers, options: SearchOptions, *, device: torch.device | str = "cpu"
-    ):
-        there = all(weight.device == torch.device(device) for weight in model.parameters())
-        self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
-        self.tokenizers, self.options, self.device = tokenizers, options, device
+    def __init__(self, engine: Engine, tokenizers: Tokenizers, options: SearchOptions):
+        self.engine, self.tokenizers, self.options = engine, tokenizers, options
 
     def translate(
         self,
@@ -160,40 +154,28 @@ class Translator:
         length = self.tokenizers.source.length
         lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
         for rows in np.split(order, cut(lengths, BATCH_TOKENS)[1:-1]):
-            rankings, recorder = self._search([sources[i] for i in rows], asked, torch.from_numpy(rows + first))
-            for row, (i, hypotheses) in enumerate(zip(rows, rankings, strict=True)):
-                result = replace(results[i], trace=recorder.trace(row) if recorder else None)
-                results[i] = self._translation(result, sources[i], hypotheses, asked)
+            founds = self._search([sources[i] for i in rows], asked, (rows + first).tolist())
+            for i, found in zip(rows, founds, strict=True):
+                results[i] = self._translation(results[i], sources[i], found, asked)
         return results
 
-    @torch.inference_mode()
-    def _search(
-        self, sources: list[list[int]], asked: _Asked, numbers: Tensor
-    ) -> tuple[list[list[Hypothesis]], Recorder | None]:
-        encoded = self.model.encode(collate_source(sources).to(self.device))
+    def _search(self, sources: list[list[int]], asked: _Asked, numbers: list[int]) -> list[Found]:
         tags = self.tokenizers.target.vocabulary.ids(self.tokenizers.target.tags)  # never written: they are for sources
-        rules = [Forbid([BOS, UNK, *tags] if asked.options.unknown == "never" else [BOS, *tags])]
-        attention, recorder = asked.attention or asked.copies, Recorder() if asked.trace else None
-        decoder = self.model.decoder
-        found = beam_search(
-            decoder,
-            encoded,
-            asked.options,
-            rules=rules,
-            attention=attention,
-            recorder=recorder,
+        request = Request(
+            options=asked.options,
+            forbidden=(BOS, UNK, *tags) if asked.options.unknown == "never" else (BOS, *tags),
+            attention=asked.attention or asked.copies,
+            trace=asked.trace,
             numbers=numbers,
         )
-        return found, recorder
+        return self.engine.search(sources, request)
 
-    def _translation(
-        self, before: Translation, source: list[int], hypotheses: list[Hypothesis], asked: _Asked
-    ) -> Translation:
+    def _translation(self, before: Translation, source: list[int], found: Found, asked: _Asked) -> Translation:
         written = self._written(before.source, len(source), asked) if asked.copies else []
         tokens = self.tokenizers.source.tokens(source)
-        positions = len(self.model.labels([*tokens, "the end"]))
-        alternatives = [self._alternative(hypothesis, positions, written, asked) for hypothesis in hypotheses]
-        return replace(before, source_tokens=self.model.labels(tokens), alternatives=alternatives)
+        positions = len(self.engine.labels([*tokens, "the end"]))
+        alternatives = [self._alternative(one, positions, written, asked) for one in found.hypotheses]
+        return replace(before, source_tokens=self.engine.labels(tokens), alternatives=alternatives, trace=found.trace)
 
     def _written(self, sentence: str, length: int, asked: _Asked) -> list[str]:
         """What each source position may be copied as, [S]."""
@@ -201,11 +183,11 @@ class Translator:
             raise UsageError("unknown: copy needs a source of text, and this one is of files; choose never or show")
         pieces = self.tokenizers.source.written(sentence[: asked.options.max_source_length * CHARACTERS])[:length]
         words = [piece.strip() or piece for piece in pieces]  # a blank may be a token
-        return self.model.labels([asked.dictionary.get(word, word) for word in words])
+        return self.engine.labels([asked.dictionary.get(word, word) for word in words])
 
     def _alternative(self, found: Hypothesis, positions: int, written: list[str], asked: _Asked) -> Alternative:
         target, weights = self.tokenizers.target, found.attention
-        shown = None if weights is None else weights[..., :positions].float().cpu().numpy()
+        shown = None if weights is None else weights[..., :positions]
         text, tokens = target.decode(found.tokens), target.tokens(found.tokens)
         if asked.copies:
             copies = _copies(found.tokens, shown, written)

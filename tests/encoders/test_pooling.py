@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from seqloom.attention import AdditiveAttention
 from seqloom.decoders import RNNDecoder
 from seqloom.encoders import PoolingEncoder
+from seqloom.engines.native import NativeEngine
 from seqloom.inspect.views import views_of
 from seqloom.layers.embedding import Embedding
 from seqloom.layers.positions import slopes
@@ -99,7 +100,7 @@ def test_blocks_of_tokens_can_be_looked_at() -> None:
     decoder = partial(RNNDecoder, size=6, attention=partial(AdditiveAttention, size=4))
     pooled = partial(PoolingEncoder, stride=2)
     model = EncoderDecoder(symbols, encoder=pooled, decoder=decoder).eval()
-    translator = Translator(model, Tokenizers(words, words), SearchOptions(beam_size=2, max_length=4))
+    translator = Translator(NativeEngine(model), Tokenizers(words, words), SearchOptions(beam_size=2, max_length=4))
     sources = [
         view.source for one in translator.translate(["a b", "a b c", "e"], attention=True) for view in views_of(one)
     ]

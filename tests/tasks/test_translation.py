@@ -13,6 +13,7 @@ import torch
 
 from seqloom.config.root import read_config
 from seqloom.data.batches import Position
+from seqloom.engines.native import NativeEngine
 from seqloom.metrics import Bleu, ExactMatch
 from seqloom.tasks import TranslationTask
 from seqloom.tasks.translation import teacher_forced
@@ -61,7 +62,9 @@ def test_validation_measures_what_the_translator_writes(toy: Path, tmp_path: Pat
     model = model_of(toy, task)
     evaluation = task.evaluate(model)
     sources, references = ((toy / f"valid.{side}").read_text().splitlines() for side in ("source", "target"))
-    hypotheses = [t.text for t in Translator(model, task.tokenizers, task.valid_search).translate(sources)]
+    hypotheses = [
+        t.text for t in Translator(NativeEngine(model), task.tokenizers, task.valid_search).translate(sources)
+    ]
     assert evaluation.values["bleu"] == Bleu().score(hypotheses, references).value
     assert evaluation.values["exact"] == ExactMatch().score(hypotheses, references).value
     assert evaluation.signatures["bleu"] == Bleu().signature(bootstrap=0, seed=0)

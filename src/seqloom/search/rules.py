@@ -13,8 +13,11 @@ class Rule(ABC):
     """A say in every step of a search."""
 
     @abstractmethod
-    def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of what follows tokens [N, t] (bos first) -> those to search with."""
+    def apply(self, log_probs: Tensor, tokens: Tensor, sentences: Tensor) -> Tensor:
+        """Log-probabilities [N, V] of what follows tokens [N, t] (bos first) -> those to search with.
+
+        `sentences` [N] says which of the batch's sources each row translates.
+        """
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,6 @@ class Forbid(Rule):
 
     symbols: Sequence[int]
 
-    def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
+    def apply(self, log_probs: Tensor, tokens: Tensor, sentences: Tensor) -> Tensor:
         log_probs[:, list(self.symbols)] = float("-inf")
         return log_probs

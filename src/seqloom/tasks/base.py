@@ -14,7 +14,7 @@ from seqloom.data.batches import Position
 from seqloom.data.corpora import DataOptions
 from seqloom.data.prepared import PreparedCorpus
 from seqloom.ranks import ALONE, Ranks
-from seqloom.search.beam import SearchOptions
+from seqloom.search import SearchOptions
 from seqloom.structures import Batch, Loss
 from seqloom.tokenizers import Tokenizer, Tokenizers
 from seqloom.vocabulary import Vocabulary

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from seqloom.data.batches import collate, cut
+from seqloom.data.batches import collate
+from seqloom.data.lengths import cut
 from seqloom.data.prepared import Ids
 from seqloom.models import Model
 from seqloom.tokenizers import Tokenizers

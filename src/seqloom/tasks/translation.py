@@ -24,6 +24,7 @@ from seqloom.data.sifted import Sifted
 from seqloom.data.sifting import sift
 from seqloom.data.valid_texts import ValidTexts
 from seqloom.data.variation import variation_of
+from seqloom.engines.native import NativeEngine
 from seqloom.hardware import return_freed_memory
 from seqloom.losses import cross_entropies, reinforce
 from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric
@@ -105,7 +106,7 @@ class TranslationTask(Task):
         losses = sum(loss_seconds(model, corpus, teacher_forced, size) for corpus in self.validation)
         sources = [source for source, _ in islice(self.files.valid_pairs(), self.valid_most)]
         pairs, tokens = (sum(len(c) for c in self.validation), sum(c.report.target_tokens for c in self.validation))
-        translator = Translator(model, self.tokenizers, self.valid_search, device=next(model.parameters()).device)
+        translator = self._translator(model)
         return losses + decoding_seconds(translator, sources, len(sources) * (tokens + pairs) // pairs)
 
     def symbols(self) -> tuple[int, int]:
@@ -132,7 +133,7 @@ class TranslationTask(Task):
         assert isinstance(model, Model)
         loss, pairs = self._valid_loss(model), list(islice(self.files.valid_pairs(), self.valid_most))
         sources, references = [source for source, _ in pairs], [self.tokenizers.target.restore(t) for _, t in pairs]
-        translator = Translator(model, self.tokenizers, self.valid_search, device=next(model.parameters()).device)
+        translator = self._translator(model)
         hypotheses = self.ranks.shared(lambda part: [found.text for found in translator.translate(part)], sources)
         scores = {metric.name: metric.score(hypotheses, references) for metric in self.metrics}
         values = {"loss": loss, "perplexity": math.exp(min(loss, 100))} | {n: s.value for n, s in scores.items()}
@@ -185,10 +186,13 @@ class TranslationTask(Task):
     def show(self, model: nn.Module, count: int) -> list[Example]:
         assert isinstance(model, Model)
         pairs = list(islice(self.files.valid_pairs(), count))
-        device = next(model.parameters()).device
-        found = Translator(model, self.tokenizers, self.valid_search, device=device).translate([s for s, _ in pairs])
+        found = self._translator(model).translate([s for s, _ in pairs])
         restore = self.tokenizers.target.restore
         return [(source, made.text, restore(target)) for (source, target), made in zip(pairs, found, strict=True)]
+
+    def _translator(self, model: Model) -> Translator:
+        engine = NativeEngine(model, device=next(model.parameters()).device)
+        return Translator(engine, self.tokenizers, self.valid_search)
 
     def tables(self, model: nn.Module) -> dict[str, tuple[Vocabulary, nn.Embedding]]:
         assert isinstance(model, Model)

@@ -1,0 +1,40 @@
+"""Sentences of similar length stand together, so that little is padding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqloom.data.permutation import Integers
+
+ROWS = 8  # the rows of larger batches are a multiple of this
+
+
+def length_order(source: Integers, target: Integers, *, ties: Integers) -> Integers:
+    """The order that puts pairs of similar lengths side by side: by target, then by source length, then by `ties`.
+
+    Source lengths rise and fall in turn, so that neighbours stay alike where the target length changes.
+    """
+    return np.lexsort((ties, np.where(target % 2, source, -source), target)).astype(np.int64)
+
+
+def cut(lengths: Integers, batch_tokens: int, batch_sentences: int | None = None) -> Integers:
+    """Where to cut rows of these lengths so that rows x longest stays within `batch_tokens`; [batches + 1].
+
+    A row that is too long by itself makes a batch alone.  Where many rows fit, a multiple of `ROWS` is taken: on the
+    CPU every new shape of a matrix product costs time and memory, and so there are half as many.  With
+    `batch_sentences` every so many rows, whatever their lengths.
+    """
+    if batch_sentences is not None:
+        return np.append(np.arange(0, len(lengths), batch_sentences), len(lengths)).astype(np.int64)
+    ends, start, longest, every = [0], 0, 0, lengths.tolist()
+    for row, length in enumerate(every):
+        longest = max(longest, length)
+        while row > start and (row + 1 - start) * longest > batch_tokens:
+            start += _few_sizes(row - start)
+            ends.append(start)
+            longest = max(every[start : row + 1])
+    return np.array([*ends, len(lengths)], np.int64)
+
+
+def _few_sizes(rows: int) -> int:
+    return rows - rows % ROWS if rows >= 2 * ROWS else rows

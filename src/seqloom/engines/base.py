@@ -1,0 +1,51 @@
+"""What every engine does.  Nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from seqloom.search.hypothesis import Hypothesis
+from seqloom.search.options import SearchOptions
+from seqloom.search.trace import Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be found for some sources, beside the sources themselves."""
+
+    options: SearchOptions
+    forbidden: tuple[int, ...] = ()  # symbols that are never written
+    attention: bool = False
+    trace: bool = False
+    numbers: Sequence[int] | None = None  # of the sentences in their text, by which samples differ; by default from 0
+
+
+class Found(NamedTuple):
+    """What became of one source: the best hypotheses, the best first, and on request how they were found."""
+
+    hypotheses: list[Hypothesis]
+    trace: Trace | None = None
+
+
+class Engine(ABC):
+    """A model that is ready to run: sources as ids in, targets as ids out."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        """What is found for each source [S] of ids without an end sign; all of them are one batch.
+
+        Raises UsageError for a wish that this engine can't grant.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A SHA-256 of all that decides what is found, such as the weights."""
+
+    def labels(self, tokens: Sequence[str]) -> list[str]:
+        """What the positions that attention looks at are called; a source's end may be among its `tokens`, or not."""
+        return list(tokens)
