@@ -160,10 +160,11 @@ class Translator:
         return results
 
     def _search(self, sources: list[list[int]], asked: _Asked, numbers: list[int]) -> list[Found]:
-        tags = self.tokenizers.target.vocabulary.ids(self.tokenizers.target.tags)  # never written: they are for sources
+        target = self.tokenizers.target
+        never = target.vocabulary.ids([*target.tags, *target.unwritten])  # tags are for sources
         request = Request(
             options=asked.options,
-            forbidden=(BOS, UNK, *tags) if asked.options.unknown == "never" else (BOS, *tags),
+            forbidden=(BOS, UNK, *never) if asked.options.unknown == "never" else (BOS, *never),
             attention=asked.attention or asked.copies,
             trace=asked.trace,
             numbers=numbers,

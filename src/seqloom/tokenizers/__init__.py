@@ -1,8 +1,9 @@
-"""Text to ids and back: sentencepiece, words and characters, one pair of them for a model."""
+"""Text to ids and back: sentencepiece, words, characters and other toolkits' pieces, one pair of them for a model."""
 
 from seqloom.tokenizers.base import Tokenizer, Tokenizers, describe, fingerprint, load, save
 from seqloom.tokenizers.factors import Factors
 from seqloom.tokenizers.parts import Parts
+from seqloom.tokenizers.piece_list import PieceList
 from seqloom.tokenizers.pixels import Pixels
 from seqloom.tokenizers.sentencepiece import SentencePiece
 from seqloom.tokenizers.symbols import Characters, Words
@@ -13,6 +14,7 @@ __all__ = [
     "Characters",
     "Factors",
     "Parts",
+    "PieceList",
     "Pixels",
     "SentencePiece",
     "Tagged",

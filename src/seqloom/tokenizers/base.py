@@ -35,6 +35,7 @@ class Tokenizer(ABC):
     joint: bool
     of_files: ClassVar[bool] = False  # whether a text is the path of a file, whose content becomes the ids
     tags: tuple[str, ...] = ()  # what a text may begin with to say what is wanted of it; see `Tagged`
+    unwritten: tuple[str, ...] = ()  # symbols that are never generated, beside bos and tags
     _vocabulary: Vocabulary | None = None
 
     @property
@@ -216,12 +217,14 @@ class Tokenizers:
 
     @property
     def joint(self) -> bool:
-        """Whether both sides share one vocabulary."""
-        return self.source is self.target
+        """Whether both sides share one vocabulary, though each may cut text in its own way."""
+        source, target = self.source, self.target
+        same = source.joint and target.joint and source.vocabulary.symbols == target.vocabulary.symbols
+        return source is target or same
 
     def save(self, directory: Path) -> None:
         """Write both into a directory; a shared one is written once."""
-        if self.joint:
+        if self.source is self.target:
             save(self.source, directory, "joint")
         else:
             save(self.source, directory, "source")

@@ -99,7 +99,7 @@ class SentencePiece(Tokenizer):
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         self.vocabulary  # noqa: B018  says so if this is not trained
-        return self._processor.encode([_encodable(text) for text in texts], num_threads=1)  # type: ignore[no-any-return]
+        return self._processor.encode([encodable(text) for text in texts], num_threads=1)  # type: ignore[no-any-return]
 
     def decode(self, ids: Sequence[int]) -> str:
         self.vocabulary  # noqa: B018
@@ -107,7 +107,7 @@ class SentencePiece(Tokenizer):
 
     def written(self, text: str) -> list[str]:
         self.vocabulary  # noqa: B018
-        pieces = self._processor.encode(_encodable(text), out_type=str, num_threads=1)
+        pieces = self._processor.encode(encodable(text), out_type=str, num_threads=1)
         return [piece.replace("▁", " ") for piece in pieces]  # a piece that is unknown is the text itself
 
     def role(self, symbol: str) -> Role:
@@ -149,7 +149,7 @@ def _chunks(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str
     """Lines of at most CHUNK characters, cut at spaces where there are some; keeps what `lines` raises."""
     try:
         for line in lines:
-            text = _encodable(line).replace("\t", " ")  # the library skips lines with a tab that normalisation kept
+            text = encodable(line).replace("\t", " ")  # the library skips lines with a tab that normalisation kept
             while len(text) > CHUNK:
                 cut = text.rfind(" ", CHUNK // 2, CHUNK)
                 cut = CHUNK if cut < 0 else cut
@@ -161,7 +161,7 @@ def _chunks(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str
         raise
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text as UTF-8 can carry it: a lone surrogate becomes U+FFFD."""
     try:
         text.encode()
