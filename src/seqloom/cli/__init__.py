@@ -30,6 +30,7 @@ from seqloom.cli import (
     translate_files,
     vocabulary,
 )
+from seqloom.cli.groups import grouped
 from seqloom.errors import SeqloomError, is_out_of_memory
 
 app = typer.Typer(
@@ -58,7 +59,7 @@ for module in (
     vocabulary,
     toy_data,
 ):
-    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(grouped(module.command))
 
 
 def _print_version(wanted: bool) -> None:

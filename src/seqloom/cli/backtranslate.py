@@ -22,6 +22,8 @@ def command(
         list[Path], typer.Option("--mono", help="Text, or a pattern in quotes; may be repeated.", show_default=False)
     ],
     output: bulk.Directory,
+    work: bulk.Work,
+    model: options.Model,
     method: Annotated[str, typer.Option("--method", help="greedy, beam, sampling, topk or noised-beam.")] = "sampling",
     beam_size: Annotated[int, typer.Option("--beam-size", "-b", help="Of beam and noised-beam.")] = 5,
     top_k: Annotated[int, typer.Option("--top-k", help="Of topk: draw out of the k likeliest tokens.")] = 10,
@@ -34,11 +36,6 @@ def command(
     max_length: Annotated[int, typer.Option("--max-length", help="The most tokens of either side.")] = 250,
     max_ratio: Annotated[float, typer.Option("--max-ratio", help="Of the longer side to the shorter.")] = 1.5,
     seed: Annotated[int, typer.Option("--seed", help="Decides all that is drawn, noise included.")] = 1,
-    shard_lines: bulk.ShardLines = 10_000,
-    ray: bulk.Ray = None,
-    workers: bulk.Workers = None,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Translate monolingual text back: RUN translates from the language that a new model is to write.
 
@@ -58,8 +55,8 @@ def command(
         noise=None if noise is None else _noise(noise),
         seed=seed,
     )
-    model = Model(run, checkpoint, device)
-    translator = model.load()
+    loaded = Model(run, model.checkpoint, model.device)
+    translator = loaded.load()
     how = options.checked(
         search_options,
         method=method,
@@ -71,11 +68,9 @@ def command(
     )
     inputs = Inputs(tuple(mono))
     job = options.checked(
-        begin, translator=translator, directory=output, inputs=inputs, options=how, shard_lines=shard_lines
+        begin, translator=translator, directory=output, inputs=inputs, options=how, shard_lines=work.shard_lines
     )
-    report = bulk.finish(
-        translator, job, make=asked.making(job), asked=asked.asked(), model=model, ray=ray, workers=workers
-    )
+    report = bulk.finish(translator, job, make=asked.making(job), asked=asked.asked(), model=loaded, work=work)
     if rank() == 0:
         print(f"seqloom: {output}: {bulk.told(report)}{_told_noise(report['noise'])}", file=sys.stderr)
         print("\n".join(_next(run, output, tag)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seqloom.cli.groups import Group
 from seqloom.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +21,19 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of t
 Directory = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The directory that workers share.", show_default=False)
 ]
-ShardLines = Annotated[int, typer.Option("--shard-lines", help="Lines that a worker does at a time.")]
-Ray = Annotated[
-    str | None, typer.Option("--ray", metavar="ADDRESS", help="Work on this Ray cluster; local starts one here.")
-]
-Workers = Annotated[int | None, typer.Option("--workers", help="Of --ray: how many; by default, one a CPU or GPU.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Group):
+    """How the work is shared."""
+
+    shard_lines: Annotated[int, typer.Option("--shard-lines", help="Lines that a worker does at a time.")] = 10_000
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="Work on this Ray cluster; local starts one here.")
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Of --ray: how many; by default, one a CPU or GPU.")
+    ] = None
 
 
 def finish(
@@ -33,16 +43,15 @@ def finish(
     make: Callable[[], dict[str, Any]],
     asked: dict[str, Any],
     model: Model,
-    ray: str | None,
-    workers: int | None,
+    work: Work,
 ) -> dict[str, Any]:
     """Take part in a job until all is done, here or on a Ray cluster, and give its report."""
     from seqloom.bulk.workers import on_ray, translating
 
-    if workers is not None and (ray is None or workers < 1):
-        raise UsageError(f"--workers is a number above 0, and for --ray alone, got {workers}")
-    if ray is not None:
-        on_ray(model, job, address=ray, workers=workers)
+    if work.workers is not None and (work.ray is None or work.workers < 1):
+        raise UsageError(f"--workers is a number above 0, and for --ray alone, got {work.workers}")
+    if work.ray is not None:
+        on_ray(model, job, address=work.ray, workers=work.workers)
     return job.finish(translating(translator, job), make, asked)
 
 

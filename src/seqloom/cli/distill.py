@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 def command(
     teacher: Annotated[Path, typer.Argument(metavar="TEACHER", help="The teacher's run.", show_default=False)],
+    work: bulk.Work,
+    model: options.Model,
     student: Annotated[
         Path | None, typer.Argument(metavar="[STUDENT.yml]", help="The student's configuration, to train it, too.")
     ] = None,
@@ -40,11 +42,6 @@ def command(
         str, typer.Option("--method", help="beam; or interpolation, the most like the reference of the beam.")
     ] = "beam",
     beam_size: Annotated[int, typer.Option("--beam-size", "-b", help="The teacher's.")] = 5,
-    shard_lines: bulk.ShardLines = 10_000,
-    ray: bulk.Ray = None,
-    workers: bulk.Workers = None,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Let a teacher translate what a student is to be trained on (sequence-level distillation), and train the student.
 
@@ -63,8 +60,8 @@ def command(
     config = _config((student or teacher / "config.yml").absolute(), changes or [], teacher)
     inputs = list(_inputs(config, sources, references, method))
     places = _places(output if student is None else output / "distilled", len(inputs))
-    model = Model(teacher, checkpoint, device)
-    translator = model.load()
+    loaded = Model(teacher, model.checkpoint, model.device)
+    translator = loaded.load()
     how = asked.search_options(translator.options, beam_size=beam_size)
     for (said, tag), place in zip(inputs, places, strict=True):
         job = options.checked(
@@ -74,10 +71,10 @@ def command(
             inputs=said,
             options=how,
             tag=tag,
-            shard_lines=shard_lines,
+            shard_lines=work.shard_lines,
         )
         made = {"method": method}
-        report = bulk.finish(translator, job, make=asked.making(job), asked=made, model=model, ray=ray, workers=workers)
+        report = bulk.finish(translator, job, make=asked.making(job), asked=made, model=loaded, work=work)
         if rank() == 0:
             print(f"seqloom: {place}: {bulk.told(report)}", file=sys.stderr)
     if student is None:

@@ -15,10 +15,9 @@ def command(
     runs: options.Runs,
     source: Annotated[Path, typer.Option("--source", help="The text to translate.", show_default=False)],
     reference: Annotated[Path, typer.Option("--reference", help="What it should become.", show_default=False)],
+    search: options.Beam,
+    models: options.Models,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the translations here, too.")] = None,
-    beam_size: options.BeamSize = None,
-    length_penalty: options.LengthPenalty = None,
-    max_length: options.MaxLength = None,
     tokenize: Annotated[str, typer.Option("--tokenize", help="sacreBLEU's tokenization.")] = "13a",
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case in BLEU.")] = False,
     smooth: Annotated[
@@ -28,9 +27,6 @@ def command(
     bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     tag: options.Tag = None,
-    ensemble: options.Ensemble = False,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
 
@@ -51,10 +47,8 @@ def command(
         *([Rouge(kind=kind) for kind in ("1", "2", "l")] if rouge else []),
     ]
     sources, references = parallel_lines(source, reference)
-    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
-    chosen = options.search(
-        translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
-    )
+    translator = options.translator(runs, models)
+    chosen = options.search(translator.options, search)
     hypotheses = [translation.text for translation in translator.stream(sources, chosen, tag=tag)]
     if output:
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")

@@ -44,7 +44,7 @@ def command(
             "--config-paths", "--config_paths", "--config-path", "--config_path", help="YAML files with these flags."
         ),
     ] = None,
-    device: options.Device = "auto",
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")] = "auto",
 ) -> None:
     """Do what google/seq2seq's bin/infer.py does: decode text, and write down attention and beams.
 

@@ -22,18 +22,14 @@ FORMS = (".html", ".svg", ".json")
 def command(
     runs: options.Runs,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to translate.", show_default=False)],
+    search: options.Beam,
+    models: options.Models,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A file ending in .html, .svg or .json.", show_default="attention.html"),
     ] = None,
     beam: Annotated[bool, typer.Option("--beam", help="Show the search as a tree (to beam.html).")] = False,
-    beam_size: options.BeamSize = None,
-    length_penalty: options.LengthPenalty = None,
-    max_length: options.MaxLength = None,
     tag: options.Tag = None,
-    ensemble: options.Ensemble = False,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Translate TEXT and show what was looked at when each token was chosen.
 
@@ -44,10 +40,8 @@ def command(
     path = output or Path("beam.html" if beam else "attention.html")
     if path.suffix.lower() not in FORMS:
         raise UsageError(f"{path}: inspect writes .html, .svg and .json files")
-    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
-    chosen = options.search(
-        translator.options, beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
-    )
+    translator = options.translator(runs, models)
+    chosen = options.search(translator.options, search)
     chosen = replace(chosen, n_best=chosen.beam_size)
     (translation,) = translator.translate([text], chosen, tag=tag, attention=not beam, trace=beam)
     if not translation.alternatives:

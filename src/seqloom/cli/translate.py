@@ -17,23 +17,12 @@ ENOUGH = 10  # tokens; a word or two say nothing of a text
 
 def command(
     runs: options.Runs,
+    search: options.Search,
+    models: options.Models,
     input: Annotated[Path | None, typer.Option("--input", "-i", help="Read this file, not standard input.")] = None,
-    beam_size: options.BeamSize = None,
-    n_best: options.NBest = None,
-    length_penalty: options.LengthPenalty = None,
-    max_length: options.MaxLength = None,
-    unknown: options.Unknown = None,
-    dictionary: options.Dictionary = None,
-    sample: options.Sample = False,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
+    n_best: Annotated[int | None, typer.Option("--n-best", help="Give so many translations of each line.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
     tag: options.Tag = None,
-    ensemble: options.Ensemble = False,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Translate standard input to standard output: one line in is one line out, as it comes, empty ones included.
 
@@ -43,21 +32,8 @@ def command(
 
     from seqloom.cli.lines import input_groups, one_line
 
-    translator = options.translator(runs, ensemble=ensemble, checkpoint=checkpoint, device=device)
-    chosen = options.search(
-        translator.options,
-        beam_size=beam_size,
-        n_best=n_best,
-        length_penalty=length_penalty,
-        max_length=max_length,
-        unknown=unknown or ("copy" if dictionary else None),
-        dictionary=dictionary,
-        sample=sample,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
+    translator = options.translator(runs, models)
+    chosen = options.search(translator.options, search, n_best=n_best)
     translator.check_tag(tag)  # before anyone waits for input
     first, notice = 0, UnknownNotice()
     for group in input_groups(input):

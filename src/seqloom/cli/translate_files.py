@@ -17,20 +17,10 @@ def command(
         list[Path], typer.Argument(metavar="FILE...", help="Text, or patterns in quotes.", show_default=False)
     ],
     output: bulk.Directory,
-    beam_size: options.BeamSize = None,
-    length_penalty: options.LengthPenalty = None,
-    max_length: options.MaxLength = None,
-    sample: options.Sample = False,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
+    search: options.Search,
+    work: bulk.Work,
+    model: options.Model,
     tag: options.Tag = None,
-    shard_lines: bulk.ShardLines = 10_000,
-    ray: bulk.Ray = None,
-    workers: bulk.Workers = None,
-    checkpoint: options.Checkpoint = "best",
-    device: options.Device = "auto",
 ) -> None:
     """Translate files into DIR/target.txt, a line for each line; DIR/source.txt has the lines themselves.
 
@@ -48,19 +38,9 @@ def command(
     def make() -> dict[str, Any]:
         return write_corpus(output, job.rows(), line)
 
-    model = Model(run, checkpoint, device)
-    translator = model.load()
-    how = options.search(
-        translator.options,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        max_length=max_length,
-        sample=sample,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
+    loaded = Model(run, model.checkpoint, model.device)
+    translator = loaded.load()
+    how = options.search(translator.options, search)
     job = options.checked(
         begin,
         translator=translator,
@@ -68,8 +48,8 @@ def command(
         inputs=Inputs(tuple(files)),
         options=how,
         tag=tag,
-        shard_lines=shard_lines,
+        shard_lines=work.shard_lines,
     )
-    report = bulk.finish(translator, job, make=make, asked={}, model=model, ray=ray, workers=workers)
+    report = bulk.finish(translator, job, make=make, asked={}, model=loaded, work=work)
     if rank() == 0:
         print(f"seqloom: {output / 'target.txt'} has {report['lines']:,} lines", file=sys.stderr)
