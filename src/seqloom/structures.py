@@ -51,10 +51,34 @@ class Sequences(Rows):
 
 @dataclass(frozen=True)
 class Batch(Rows):
-    """What a training step sees.  The target starts with bos and ends with eos; the source ends with eos."""
+    """What a training step sees.  The target starts with bos and ends with eos; the source ends with eos.
+
+    `wanted` is for each row how many of its target's tokens are to be predicted: all but the first.  Whoever makes a
+    batch knows; to ask the mask would be to wait for the device that it is on.  By default the mask is asked, once.
+    """
 
     source: Sequences
     target: Sequences
+    wanted: tuple[int, ...] = ()  # [B]
+
+    def __post_init__(self) -> None:
+        if not self.wanted:
+            object.__setattr__(self, "wanted", tuple(self.target.mask[:, 1:].sum(1).tolist()))
+
+    def select(self, rows: Tensor) -> Batch:
+        return replace(super().select(rows), wanted=tuple(self.wanted[row] for row in rows.tolist()))
+
+    def part(self, rows: slice) -> Batch:
+        """The batch with these rows only."""
+        source, target = map_tensors(lambda tensor: tensor[rows].contiguous(), (self.source, self.target))
+        return Batch(source, target, self.wanted[rows])
+
+    def places(self) -> Tensor:
+        """Where the target's tokens that are to be predicted stand among all but the first of each row, [R].
+
+        Places are counted row by row; no host waits for a device to learn how many there are.
+        """
+        return torch.nonzero_static(self.target.mask[:, 1:].flatten(), size=sum(self.wanted))[:, 0]
 
 
 @dataclass(frozen=True)

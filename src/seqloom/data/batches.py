@@ -168,7 +168,7 @@ def _pair(corpus: PreparedCorpus, index: int) -> tuple[Ids, Ids]:
 def collate(pairs: Sequence[tuple[Ids, Ids]]) -> Batch:
     """A batch of these pairs of ids: eos behind the source, bos before and eos behind the target."""
     sources, targets = zip(*pairs, strict=True)
-    return Batch(_padded(sources, before=0), _padded(targets, before=1))
+    return Batch(_padded(sources, before=0), _padded(targets, before=1), tuple(len(target) + 1 for target in targets))
 
 
 def collate_source(rows: Sequence[Ids | Sequence[int]]) -> Sequences:

@@ -214,12 +214,12 @@ def teacher_forced(model: nn.Module, batch: Batch, *, label_smoothing: float = 0
     What was drawn at random on the way learns, too, by REINFORCE.
     """
     assert isinstance(model, Model)
-    output, real = model(batch), batch.target.mask[:, 1:]
-    labels = batch.target.ids[:, 1:][real]  # [R]: padding is left out before the costly projection
-    readout, features = model.decoder.readout, output.features[real]
-    total, losses = cross_entropies(readout, features, labels, label_smoothing=label_smoothing)
+    output, places = model(batch), batch.places()  # [R]: padding is left out before the costly projection
+    labels = batch.target.ids[:, 1:].flatten()[places]
+    features = output.features.flatten(0, 1).index_select(0, places)
+    total, losses = cross_entropies(model.decoder.readout, features, labels, label_smoothing=label_smoothing)
     if output.log_prob is not None:
-        total = total + reinforce(output.log_prob, losses, real)
+        total = total + reinforce(output.log_prob, losses, batch.target.mask[:, 1:])
     return Loss(total + output.penalty * len(labels), len(labels))
 
 

@@ -36,8 +36,9 @@ def as_it_fits(compute: Callable[[Share], T], share: Share, *, alone: bool) -> T
 
 def halves(batch: Batch, seed: int) -> Share:
     """The first half of a batch's rows and the second, each with a seed; a single row stays as it is."""
-    rows = torch.arange(len(batch.target.ids))
-    return [(batch.select(part), (seed + number * 2**55) % 2**64) for number, part in enumerate(rows.chunk(2))]
+    half = (len(batch.wanted) + 1) // 2
+    parts = [slice(half), slice(half, None)] if len(batch.wanted) > 1 else [slice(None)]
+    return [(batch.part(rows), (seed + number * 2**55) % 2**64) for number, rows in enumerate(parts)]
 
 
 def _tried(compute: Callable[[Share], T], share: Share) -> tuple[T] | None:

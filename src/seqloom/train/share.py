@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from seqloom.ranks import Ranks
 from seqloom.structures import Batch
 
@@ -19,9 +17,6 @@ def own_share(batches: Sequence[Batch], seeds: Sequence[int], ranks: Ranks) -> l
     dealt = list(zip(batches, seeds, strict=True))
     if len(batches) % ranks.size == 0:
         return dealt[ranks.rank :: ranks.size]
-    mine = [(_rows(batch, ranks), (seed + ranks.rank * 2**56) % 2**64) for batch, seed in dealt]
-    return [(batch, seed) for batch, seed in mine if len(batch.target.ids)]
-
-
-def _rows(batch: Batch, ranks: Ranks) -> Batch:
-    return batch.select(torch.arange(ranks.rank, len(batch.target.ids), ranks.size))
+    rows = slice(ranks.rank, None, ranks.size)
+    mine = [(batch.part(rows), (seed + ranks.rank * 2**56) % 2**64) for batch, seed in dealt]
+    return [(batch, seed) for batch, seed in mine if batch.wanted]

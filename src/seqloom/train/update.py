@@ -64,7 +64,7 @@ class Update:
             total, count = as_it_fits(self._gradients, share, alone=self.ranks.size == 1)
         count = self._exchange.finish(count, total)
         norm = self._cut_gradients(count)
-        found, norm_found = torch.stack([total, norm]).tolist()  # the only place that waits for a GPU
+        found, norm_found = awaited(total, norm)
         if norm_found <= most:
             self._move(rate)
         if self._narrow:
@@ -159,6 +159,17 @@ class Update:
         self.optimizer.step()
         if self.average:
             self.average.follow()
+
+
+def awaited(total: Tensor, norm: Tensor) -> list[float]:
+    """These numbers: the one place of an update where the host waits for the device.
+
+    Whether the weights are to move hangs on the norm (a gradient that isn't finite, one out of the ordinary, a loss
+    scale that was too high), and that is decided in the step itself, so that a step is left out on all ranks, counted
+    and kept in checkpoints as what it was.  All of backward is queued by then, and the next batch is on its way.
+    """
+    found: list[float] = torch.stack([total, norm]).tolist()
+    return found
 
 
 def _embedding_tables(model: nn.Module) -> list[Tensor]:
