@@ -15,15 +15,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from seqloom.data.batches import (
-    ROWS,
     Position,
     TrainingBatches,
     collate,
     collate_source,
-    cut,
     valid_batches,
     valid_order,
 )
+from seqloom.data.lengths import ROWS, cut
 from seqloom.data.mixing import Mixing
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.data.writer import Report
