@@ -36,6 +36,10 @@ class Rows:
         """The same value on another device."""
         return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), self)  # type: ignore[no-any-return]
 
+    def pinned(self) -> Self:
+        """The same value in memory that a GPU reads by itself."""
+        return map_tensors(lambda tensor: tensor.pin_memory(), self)  # type: ignore[no-any-return]
+
 
 @dataclass(frozen=True)
 class Sequences(Rows):

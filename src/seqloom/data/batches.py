@@ -110,9 +110,10 @@ class TrainingBatches:
 
     def plan(self, pool: int) -> Plan:
         """The batches of a pool."""
-        if self._latest is None or self._latest[0] != pool:
-            self._latest = pool, self._plan(pool)
-        return self._latest[1]
+        latest = self._latest  # once: another thread may be planning
+        if latest is None or latest[0] != pool:
+            self._latest = latest = pool, self._plan(pool)
+        return latest[1]
 
     def _plan(self, pool: int) -> Plan:
         # 1. the next pairs of each corpus

@@ -22,6 +22,7 @@ from seqloom.ranks import ALONE, RankError, Ranks
 from seqloom.registry import suggest
 from seqloom.structures import Batch
 from seqloom.tasks.base import Evaluation, Task
+from seqloom.train.ahead import ahead
 from seqloom.train.options import TrainOptions
 from seqloom.train.progress import Progress
 from seqloom.train.sharding import check_can_be_sharded
@@ -83,23 +84,28 @@ class Trainer:
             self.ranks.take_from_main(live_tensors(self.model).values())  # a hook may have changed them
             if self.options.shard and self.ranks.size > 1:
                 self.updated.shard()
-            batches = self.task.batches(self.progress.position)
+            made = self.task.batches(self.progress.position)
             self._logged = self._clock = time.monotonic()
             self._saved = self.progress.seconds
-            while True:
-                if self._validation_is_due():
-                    self._validate()
-                if self._finished():
-                    return self.progress
-                self.report({"event": "stepping", "step": self.progress.step + 1})
-                self._step(batches)
-                self.report({"event": "stepped", "step": self.progress.step})
-                self._agree()
-                if self._stop is not None:
-                    self._save()
-                    raise self._interrupted()
-                if self._checkpoint_is_due() and not self._validation_is_due():
-                    self._save()
+            with ahead(made, self.device, count=self.options.accumulate) as batches:
+                self._train(batches)
+        return self.progress
+
+    def _train(self, batches: Iterator[tuple[Batch, Position]]) -> None:
+        while True:
+            if self._validation_is_due():
+                self._validate()
+            if self._finished():
+                return
+            self.report({"event": "stepping", "step": self.progress.step + 1})
+            self._step(batches)
+            self.report({"event": "stepped", "step": self.progress.step})
+            self._agree()
+            if self._stop is not None:
+                self._save()
+                raise self._interrupted()
+            if self._checkpoint_is_due() and not self._validation_is_due():
+                self._save()
 
     def update(self, batches: Sequence[Batch]) -> Outcome:
         """One step on all of `batches` together; a gradient above what `skip_norm` allows leaves the weights."""
