@@ -297,3 +297,38 @@ def test_settings_that_make_no_sense_are_refused(cls: type, wrong: dict[str, Any
     with pytest.raises(ValueError) as caught:
         cls(**wrong)
     assert str(caught.value) == sentence
+
+
+# What docs/scale.md says of rates and batches: k times the tokens, and 1/k of the steps
+
+
+def travelled(optimizer: Optimizer, *, rate: float, steps: int, noise: float, slope: float = 0.0) -> torch.Tensor:
+    """Many weights that start at 0, after steps along gradients that are mostly noise."""
+    torch.manual_seed(0)
+    weights = nn.Parameter(torch.zeros(4000))
+    built = optimizer.build([weights])
+    for _ in range(steps):
+        built.param_groups[0]["lr"] = rate
+        weights.grad = slope + noise * torch.randn(4000)
+        built.step()
+    return weights.detach()
+
+
+@pytest.mark.parametrize("growth", [4, 16])
+def test_through_noise_adam_goes_as_far_with_the_root_of_a_batchs_growth(growth: int) -> None:
+    """A mean over k times the tokens has 1/sqrt(k) of the noise, of which Adam, minding no scale, sees nothing."""
+
+    def far(rate: float, steps: int, noise: float) -> float:
+        return travelled(Adam(), rate=rate, steps=steps, noise=noise).std().item()
+
+    before, larger = far(0.01, 800, 1.0), (800 // growth, growth**-0.5)
+    assert far(0.01 * growth**0.5, *larger) == pytest.approx(before, rel=0.1)
+    assert far(0.01 * growth, *larger) > 1.5 * before, "the growth itself is too much"
+
+
+@pytest.mark.parametrize("growth", [4, 16])
+def test_down_a_slope_sgd_goes_as_far_with_a_batchs_growth_itself(growth: int) -> None:
+    def far(rate: float, steps: int, noise: float) -> float:
+        return travelled(SGD(), rate=rate, steps=steps, noise=noise, slope=0.1).mean().item()
+
+    assert far(0.01 * growth, 800 // growth, growth**-0.5) == pytest.approx(far(0.01, 800, 1.0), rel=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,15 @@ import pytest
 from seqloom.config import build
 from seqloom.config.root import Config, read_config
 from seqloom.config.tree import read_text
-from seqloom.doctor.recipe import CHECKS, Recipe, check_recipe, learned_positions, parts_of
+from seqloom.doctor.recipe import (
+    CHECKS,
+    TIMES_OF_BATCH,
+    Recipe,
+    check_recipe,
+    learned_positions,
+    parts_of,
+    rate_for_batch,
+)
 from seqloom.doctor.resume import nothing_left
 from seqloom.train import Progress, TrainOptions
 
@@ -121,6 +130,16 @@ def test_a_large_batchs_rate_with_a_small_batch() -> None:
         "recipes would have about 7e-05; raise train.accumulate or lower the rate"
     ]
     assert said(pre, "train.batch_tokens=256", "train.accumulate=16") == []
+
+
+@pytest.mark.parametrize("growth", [1 / 16, 4, 100])
+@pytest.mark.parametrize("times, warned", [(0.95, False), (1.05, True)])
+def test_a_batchs_rate_goes_with_the_root_of_its_growth(growth: float, times: float, warned: bool) -> None:
+    recipe = Recipe.of(config_of(TRANSFORMER.replace("NORM", "pre"), "train.batch_tokens=2500"))
+    highest = times * TIMES_OF_BATCH * 7e-4 * math.sqrt(2500 / 25_000)
+    for changed in (recipe, replace(recipe, tokens=round(2500 * growth))):
+        rate = highest * math.sqrt((changed.tokens or 0) / 2500)
+        assert (rate_for_batch(replace(changed, highest=rate)) is not None) == warned
 
 
 def test_recurrent_layers_without_clipping() -> None:
