@@ -1,0 +1,286 @@
+"""How fast Seqloom translates beside other toolkits: the same weights, the same text, in turns, in one run.
+
+    for name in fairseq eole joeynmt hf ctranslate2; do sh benchmarks/peers/install.sh $name PEERS/$name; done
+    seqloom train recipes/multi30k-transformer.yml
+    python benchmarks/decode_speed.py PEERS [--run runs/multi30k-transformer] [--beams 1 5] [--batches 1 64] ...
+
+The weights of one trained Transformer are written in the form of each toolkit.  Every toolkit is a process that waits
+until it is its turn; in each round all of them translate the same sentences, in an order that moves by one.  Loading
+and a first translation are given apart.  OUTPUT keeps what was found after every combination of model, text, beam and
+batch: a second call measures what is missing (or all with --again).  docs/peers.md says what is counted, and how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))  # whoever imports this file finds the ones beside it
+
+from peers.decoders import MODELS, Decoder, Model, model_of
+from peers.processes import Failed
+from peers.workers import Answer, Worker
+from sacrebleu.metrics import BLEU
+
+BENCHMARKS = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("SEQLOOM_DATA") or BENCHMARKS.parent.parent / "shared" / "data") / "mt"
+TEXTS = {"multi30k": "multi30k/test_2016_flickr", "newstest2014": "newstest-en-de/newstest2014"}
+OURS = "seqloom"
+SPREAD = 10  # one by one, only every so many sentences are translated
+WARM_UP = 0.1  # of the sentences, before they are all translated for the first time
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One comparison."""
+
+    text: str
+    beam: int
+    batch: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.text}, beam {self.beam}, batch {self.batch}"
+
+
+@dataclass
+class Timed:
+    """What became of one system in one setting, a value a round."""
+
+    seconds: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)  # of the last round
+    warm_up: float = 0.0
+
+    def add(self, answer: Answer) -> None:
+        self.seconds.append(round(answer["seconds"], 4))
+        self.busy.append(round(answer["busy"], 4))
+        self.peaks.append(answer["peak"])
+        self.targets = answer["targets"]
+
+
+class Sources:
+    """The sentences of a text, as they are and as a model's pieces, in files."""
+
+    def __init__(self, folder: Path, text: str, model: Model, *, lines: int):
+        self.folder, self.model, self.text = folder, model, text
+        self.sentences = (DATA / f"{TEXTS[text]}.en").read_text("utf8").split("\n")[:-1][:lines]
+        self.references = (DATA / f"{TEXTS[text]}.de").read_text("utf8").split("\n")[:-1][:lines]
+
+    def chosen(self, batch: int) -> list[int]:
+        """The numbers of the sentences that are translated in batches of this size."""
+        return list(range(0, len(self.sentences), SPREAD if batch == 1 else 1))
+
+    def files(self, numbers: Sequence[int], name: str) -> tuple[Path, Path]:
+        """Where the sentences of these numbers are: raw and in pieces."""
+        raw, cut = self.folder / f"{self.text}-{name}.txt", self.folder / f"{self.text}-{name}.pieces"
+        sentences = [self.sentences[i] for i in numbers]
+        raw.write_text("".join(f"{sentence}\n" for sentence in sentences), "utf8")
+        cut.write_text("".join(" ".join(row) + "\n" for row in self.model.pieces(sentences)), "utf8")
+        return raw, cut
+
+    def words(self, numbers: Sequence[int]) -> int:
+        return sum(len(self.sentences[i].split()) for i in numbers)
+
+
+class Comparison:
+    """All systems with one model and one number of threads, loaded and waiting."""
+
+    def __init__(self, model: Model, decoders: Sequence[Decoder], chosen: argparse.Namespace):
+        self.model, self.chosen = model, chosen
+        self.failed: dict[str, str] = {}
+        self.loading: dict[str, float] = {}
+        self.workers: dict[str, Worker] = {}
+        self.decoders = {decoder.name: decoder for decoder in decoders}
+        for decoder in decoders:
+            self._start(decoder)
+
+    def _start(self, decoder: Decoder) -> None:
+        try:
+            command = decoder.command(self.model, self.chosen.peers)
+            log = self.model.folder / f"{decoder.name.replace(' ', '-')}.log"
+            worker = self.workers[decoder.name] = Worker(decoder.name, command, log=log, threads=self.chosen.threads)
+            self.loading[decoder.name] = round(worker.loaded()["loading"], 2)
+        except Failed as failure:
+            self._out(decoder.name, failure)
+
+    def _out(self, name: str, failure: Failed) -> None:
+        self.failed[name] = str(failure)
+        self.workers.pop(name, None)
+
+    def measure(self, setting: Setting) -> Found:
+        """Every system's rounds, each beside the others'."""
+        sources = Sources(self.model.folder, setting.text, self.model, lines=self.chosen.lines)
+        numbers = sources.chosen(setting.batch)
+        few = numbers[: max(setting.batch, int(WARM_UP * len(numbers)))]
+        first, whole = sources.files(few, "few"), sources.files(numbers, "all")
+        timed = {name: Timed() for name in self.workers}
+        for name in list(self.workers):
+            if answer := self._asked(name, setting, first):
+                timed[name].warm_up = round(answer["seconds"], 3)
+        for turn in range(self.chosen.rounds):
+            for name in rotated(list(self.workers), turn):
+                if answer := self._asked(name, setting, whole):
+                    timed[name].add(answer)
+        references = [sources.references[i] for i in numbers]
+        systems = {name: self._summary(name, timed, references) for name in self.workers}
+        counts = {"sentences": len(numbers), "words": sources.words(numbers)}
+        return counts | {"systems": systems | {name: {"failed": why} for name, why in self.failed.items()}}
+
+    def _asked(self, name: str, setting: Setting, files: tuple[Path, Path]) -> Answer | None:
+        raw, cut = files
+        how = {"beam": setting.beam, "batch": setting.batch, "penalty": self.chosen.length_penalty}
+        text = raw if self.decoders[name].cuts else cut
+        try:
+            return self.workers[name].ask(text=str(text), most=self.model.most, **how)
+        except Failed as failure:
+            self._out(name, failure)
+            return None
+
+    def _summary(self, name: str, timed: Mapping[str, Timed], references: Sequence[str]) -> Found:
+        mine, ours = timed[name], timed.get(OURS)
+        found: Found = {"seconds": mine.seconds, "busy": mine.busy, "peak_mib": max(mine.peaks)}
+        found |= {"loading_seconds": self.loading[name], "warm_up_seconds": mine.warm_up}
+        found["target_pieces"] = round(statistics.fmean(len(target.split()) for target in mine.targets), 2)
+        if self.model.trained:
+            found["bleu"] = round(
+                BLEU().corpus_score([joined(target) for target in mine.targets], [references]).score, 2
+            )
+            if ours and ours.targets:
+                found["equal"] = round(share_equal(mine.targets, ours.targets), 4)
+        return found
+
+    def end(self) -> None:
+        for worker in self.workers.values():
+            worker.end()
+
+
+def joined(pieces: str) -> str:
+    """Pieces as text."""
+    return pieces.replace(" ", "").replace("▁", " ").strip()
+
+
+def share_equal(targets: Sequence[str], others: Sequence[str]) -> float:
+    return statistics.fmean(a == b for a, b in zip(targets, others, strict=True))
+
+
+def rotated(systems: Sequence[str], turn: int) -> Sequence[str]:
+    """The same in another order each turn, so that nobody always comes behind the same."""
+    by = turn % max(1, len(systems))
+    return [*systems[by:], *systems[:by]]
+
+
+def ratio(ours: Found, theirs: Found) -> float:
+    """The median over the rounds of how many times as fast we were."""
+    return statistics.median(other / mine for mine, other in zip(ours["seconds"], theirs["seconds"], strict=True))
+
+
+def table(found: Found) -> str:
+    """One setting, for people."""
+    heads = ["system", "sentences/s", "words/s", "slowest to fastest", "a CPU second", "peak MiB", "equal", "BLEU"]
+    heads += ["pieces", "Seqloom is"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    systems, sentences = found["systems"], found["sentences"]
+    ours = systems.get(OURS, {})
+    for name, one in systems.items():
+        if "failed" in one:
+            lines.append(f"| {name} | failed: {one['failed']} " + "| " * (len(heads) - 1) + "|")
+            continue
+        speeds = sorted(sentences / seconds for seconds in one["seconds"])
+        cells = [
+            name,
+            f"{statistics.median(speeds):,.1f}",
+            f"{statistics.median(speeds) * found['words'] / sentences:,.0f}",
+            f"{speeds[0]:,.1f} to {speeds[-1]:,.1f}",
+            f"{sentences / statistics.median(one['busy']):,.1f}",
+            f"{one['peak_mib']:,.0f}",
+            f"{100 * one['equal']:.1f} %" if "equal" in one else "",
+            f"{one['bleu']:.2f}" if "bleu" in one else "",
+            f"{one['target_pieces']:.1f}",
+            f"{ratio(ours, one):.2f} x" if "seconds" in ours and name != OURS else "",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def settings(chosen: argparse.Namespace) -> Iterator[Setting]:
+    for text, batch, beam in product(chosen.texts, chosen.batches, chosen.beams):
+        yield Setting(text, beam, batch)
+
+
+def complete(found: Found | None, decoders: Sequence[Decoder]) -> bool:
+    """Whether all of these systems were measured beside each other."""
+    systems = found["systems"] if found else {}
+    return all("seconds" in systems.get(decoder.name, {}) for decoder in decoders)
+
+
+def compare(name: str, chosen: argparse.Namespace, known: Found, output: Path) -> None:
+    """All settings of one model; what is known already is only shown."""
+    decoders = [decoder for decoder in MODELS[name] if not chosen.systems or decoder.name in chosen.systems]
+    keys = {f"{name}, {setting.name}, {chosen.threads} threads": setting for setting in settings(chosen)}
+    missing = [key for key in keys if not complete(known.get(key), decoders)]
+    if missing:
+        comparison = Comparison(model_of(name, chosen), decoders, chosen)
+        try:
+            for key in missing:
+                known[key] = comparison.measure(keys[key])
+                known["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+                output.write_text(json.dumps(known, indent=1))
+                print(f"\n{key}\n\n{table(known[key])}", flush=True)
+        finally:
+            comparison.end()
+    for key in keys.keys() - set(missing):
+        print(f"\n{key} (from {output})\n\n{table(known[key])}", flush=True)
+
+
+def stop(number: int, frame: object) -> None:
+    """So that no process is left behind."""
+    sys.exit(128 + number)
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    names = list(dict.fromkeys(decoder.name for decoders in MODELS.values() for decoder in decoders))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("peers", type=Path, help="the folder of their environments")
+    parser.add_argument("--run", type=Path, default=Path("runs/multi30k-transformer"), help="a trained Transformer")
+    parser.add_argument("--recurrent-run", type=Path, default=Path("runs/multi30k-gru-attention"))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--systems", nargs="+", choices=names, metavar="SYSTEM", help=f"of {', '.join(names)}")
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument("--beams", nargs="+", type=int, default=[1, 5])
+    parser.add_argument("--batches", nargs="+", type=int, default=[64, 1])
+    parser.add_argument("--lines", type=int, default=1000, help=f"of a text; of every {SPREAD} but one by one")
+    parser.add_argument("--length-penalty", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--again", action="store_true", help="measure what was measured before")
+    parser.add_argument("--work", type=Path, default=Path("runs/decode-speed"), help="for models and logs")
+    parser.add_argument("--output", type=Path, help="default: WORK/speed.json")
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, stop)
+    chosen = arguments()
+    chosen.work = chosen.work.resolve()
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    output = chosen.output or chosen.work / "speed.json"
+    known: Found = json.loads(output.read_text()) if output.exists() and not chosen.again else {}
+    for name in chosen.models:
+        compare(name, chosen, known, output)
+
+
+if __name__ == "__main__":
+    main()

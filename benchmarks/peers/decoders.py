@@ -1,0 +1,100 @@
+"""Which systems translate with which model, and the files that each of them needs."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import weights
+
+from seqloom.checkpoint import Checkpoints
+from seqloom.config.root import read_config
+from seqloom.tokenizers import Tokenizers
+
+DECODING = Path(__file__).parent / "decoding.py"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run of ours, and where its files for other toolkits go."""
+
+    run: Path
+    folder: Path
+    tokenizers: Tokenizers
+    most: int | None = None  # tokens of every target, where the weights are random and so never end one
+
+    @property
+    def trained(self) -> bool:
+        return self.most is None
+
+    def pieces(self, sentences: Sequence[str]) -> list[list[str]]:
+        """Each sentence as the symbols of its tokens."""
+        source = self.tokenizers.source
+        return [source.tokens(ids) for ids in source.encode(list(sentences))]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A toolkit in one way of using it."""
+
+    toolkit: str
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.toolkit} {self.variant}".strip()
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it is given text, and cuts it into pieces itself."""
+        return self.toolkit == "seqloom"
+
+    def command(self, model: Model, peers: Path) -> list[str]:
+        """What starts it; the files that it needs are written first."""
+        folder = model.folder / self.name.replace(" ", "-")
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self._write(model, folder)
+            (folder / "complete").touch()
+        return [self.python(peers), str(DECODING), self.toolkit, str(folder)]
+
+    def python(self, peers: Path) -> str:
+        return sys.executable if self.cuts else str(peers / self.toolkit / "bin" / "python")
+
+    def _write(self, model: Model, folder: Path) -> None:
+        if self.toolkit == "seqloom":
+            (folder / "run").write_text(str(model.run.resolve()), "utf8")
+        else:
+            weights.WRITERS[self.toolkit](trained(model), folder)
+
+
+def trained(model: Model) -> weights.Trained:
+    """What was learnt, by our names."""
+    config = read_config(model.run / "config.yml")
+    checkpoint = Checkpoints(model.run / "checkpoints").choose("best")
+    tensors = {name: tensor.numpy() for name, tensor in checkpoint.model.items()}
+    heads = int(config.model.parameters["encoder"].parameters["heads"])
+    return weights.Trained(tensors, model.tokenizers.source.vocabulary.symbols, heads)
+
+
+def model_of(name: str, chosen: argparse.Namespace) -> Model:
+    run = chosen.run if name == "transformer" else chosen.recurrent_run
+    folder = chosen.work / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Model(run, folder, Tokenizers.load(run / "tokenizers"))
+
+
+MODELS = {
+    "transformer": (
+        Decoder("seqloom"),
+        Decoder("fairseq"),
+        Decoder("hf"),
+        Decoder("eole"),
+        Decoder("joeynmt"),
+    ),
+}
