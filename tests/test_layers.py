@@ -16,8 +16,8 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines"} | LEARNING | TEXT | TRAINING
-USE = {"config", "translate", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"}
+BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines", "glossary"} | LEARNING | TEXT | TRAINING
+USE = {"config", "translate", "runs", "rehearsal", "fitting", "doctor", "averaging", "adoption", "bulk"}
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
 # What each part may import, beside itself; `decoders.base` stands for that one module.
@@ -30,13 +30,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(["tokenizers", "metrics"], VALUES),
     "data": VALUES | {"tokenizers"},
     # Validation translates freely, so a task needs the one way from text to text, which is built from the same parts.
-    **dict.fromkeys(["translate", "engines"], VALUES | LEARNING | TEXT | {"engines"}),
+    "glossary": VALUES | TEXT | {"search"},
+    "engines": VALUES | LEARNING | TEXT,
+    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
-    **dict.fromkeys(["config", "runs", "rehearsal", "fitting", "doctor", "averaging", "bulk"], BELOW_USE | USE),
+    **dict.fromkeys(["config", "runs", "rehearsal", "fitting", "doctor", "averaging", "adoption", "bulk"], BELOW_USE | USE),
     **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
     "cli": BELOW_USE | USE | FRONT,
-    "compat": VALUES | {"config"},  # text in, text out: it builds nothing
+    # It reads and writes others' files and builds no model: it knows ours by the names of their weights.
+    "compat": VALUES | {"config", "tokenizers", "checkpoint", "layers.positions"},
     "__init__": BELOW_USE | USE,
     "__main__": {"cli"},
 }
@@ -51,7 +54,7 @@ MAY_USE: dict[str, set[str]] = {
     "babel": {"demo"},
     "sentencepiece": {"tokenizers"},
     "PIL": {"tokenizers"},
-    "safetensors": {"checkpoint", "encoders"},
+    "safetensors": {"checkpoint", "encoders", "compat"},
     "zstandard": {"data"},
     "ray": {"bulk"},
     "py3langid": {"data"},

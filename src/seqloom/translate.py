@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -15,8 +16,10 @@ from seqloom.data.lengths import cut
 from seqloom.data.rows import tagged
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.errors import UsageError
+from seqloom.glossary import Demand, Glossary, TermReport, Wordings, borders_of, check_steerable
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
+from seqloom.search.phrases import Borders, Phrases
 from seqloom.search.trace import Trace
 from seqloom.tokenizers import Tokenizers
 from seqloom.vocabulary import BOS, UNK
@@ -46,6 +49,7 @@ class Translation:
     source_tokens: list[str]
     alternatives: list[Alternative]
     truncated: bool = False  # only the beginning of the source was used
+    glossary: list[TermReport] | None = None  # what became of the terms that the source has, if there is a glossary
     trace: Trace | None = field(default=None, repr=False)  # of the search; its tokens are ids of target symbols
 
     @property
@@ -61,7 +65,7 @@ class Translation:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, ready for JSON."""
         ranked = [{"text": a.text, "score": a.score, "tokens": a.tokens} for a in self.alternatives]
-        return {
+        told = {
             "source": self.source,
             "target": self.text,
             "score": self.score,
@@ -69,6 +73,7 @@ class Translation:
             "alternatives": ranked,
             "truncated": self.truncated,
         }
+        return told if self.glossary is None else told | {"glossary": [term.as_dict() for term in self.glossary]}
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class _Asked:
     attention: bool
     trace: bool
     dictionary: Mapping[str, str]
+    wordings: Wordings | None
 
     @property
     def copies(self) -> bool:
@@ -91,21 +97,28 @@ class Translator:
     def __init__(self, engine: Engine, tokenizers: Tokenizers, options: SearchOptions):
         self.engine, self.tokenizers, self.options = engine, tokenizers, options
 
+    @cached_property
+    def _borders(self) -> Borders:
+        return borders_of(self.tokenizers.target)
+
     def translate(
         self,
         sentences: Sequence[str],
         options: SearchOptions | None = None,
         *,
         tag: str | None = None,
+        glossary: Glossary | None = None,
         attention: bool = False,
         trace: bool = False,
     ) -> list[Translation]:
         """Translate each sentence, whatever the others are; on request keep `attention`, and a `trace` of the search.
 
-        A `tag` is put before each sentence.  Raises DataError for a faulty dictionary, and UsageError if the model
-        doesn't know the tag or `unknown: copy` meets a model without attention.
+        A `tag` is put before each sentence.  Where a sentence has terms of the `glossary`, its translation has what
+        they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
+        doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
+        than a plain beam.
         """
-        return list(self.stream(sentences, options, tag=tag, attention=attention, trace=trace))
+        return list(self.stream(sentences, options, tag=tag, glossary=glossary, attention=attention, trace=trace))
 
     def stream(
         self,
@@ -113,6 +126,7 @@ class Translator:
         options: SearchOptions | None = None,
         *,
         tag: str | None = None,
+        glossary: Glossary | None = None,
         attention: bool = False,
         trace: bool = False,
         first: int = 0,
@@ -123,7 +137,13 @@ class Translator:
         """
         self.check_tag(tag)
         remaining, options = (tagged(sentence, tag) for sentence in sentences), options or self.options
-        asked = _Asked(options, attention, trace, read_dictionary(options.dictionary) if options.dictionary else {})
+        asked = _Asked(
+            options,
+            attention,
+            trace,
+            read_dictionary(options.dictionary) if options.dictionary else {},
+            self._wordings(glossary, options),
+        )
         length = self.tokenizers.source.length
         size = min(WINDOW, max(1, WINDOW_TOKENS // length)) if length else WINDOW
         while window := list(islice(remaining, size)):
@@ -154,12 +174,31 @@ class Translator:
         length = self.tokenizers.source.length
         lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
         for rows in np.split(order, cut(lengths, BATCH_TOKENS)[1:-1]):
-            founds = self._search([sources[i] for i in rows], asked, (rows + first).tolist())
-            for i, found in zip(rows, founds, strict=True):
-                results[i] = self._translation(results[i], sources[i], found, asked)
+            demands = [self._demand(results[i], sources[i], asked) for i in rows]
+            founds = self._search([sources[i] for i in rows], asked, demands, (rows + first).tolist())
+            for i, found, demand in zip(rows, founds, demands, strict=True):
+                done = self._translation(results[i], sources[i], found, asked)
+                results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
 
-    def _search(self, sources: list[list[int]], asked: _Asked, numbers: list[int]) -> list[Found]:
+    def _wordings(self, glossary: Glossary | None, options: SearchOptions) -> Wordings | None:
+        if glossary is None:
+            return None
+        check_steerable(options)
+        if self.tokenizers.source.of_files:
+            raise UsageError("a glossary needs sources of text, and those of this model are files")
+        return Wordings(glossary, self.tokenizers.target, self._borders)
+
+    def _demand(self, before: Translation, source: list[int], asked: _Asked) -> Demand:
+        if asked.wordings is None:
+            return Demand()
+        known = self.tokenizers.source
+        text = known.decode(source) if before.truncated else known.restore(before.source)
+        return asked.wordings.demand(text, asked.options.limit(len(source) + 1) - 1)
+
+    def _search(
+        self, sources: list[list[int]], asked: _Asked, demands: list[Demand], numbers: list[int]
+    ) -> list[Found]:
         target = self.tokenizers.target
         never = target.vocabulary.ids([*target.tags, *target.unwritten])  # tags are for sources
         request = Request(
@@ -167,6 +206,7 @@ class Translator:
             forbidden=(BOS, UNK, *never) if asked.options.unknown == "never" else (BOS, *never),
             attention=asked.attention or asked.copies,
             trace=asked.trace,
+            phrases=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
             numbers=numbers,
         )
         return self.engine.search(sources, request)

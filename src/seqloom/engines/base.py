@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
+from seqloom.search.phrases import Phrases
 from seqloom.search.trace import Trace
 
 
@@ -20,7 +21,13 @@ class Request:
     forbidden: tuple[int, ...] = ()  # symbols that are never written
     attention: bool = False
     trace: bool = False
+    phrases: Phrases | None = None  # what the target of each source must say
     numbers: Sequence[int] | None = None  # of the sentences in their text, by which samples differ; by default from 0
+
+    def only(self, rows: Sequence[int]) -> Request:
+        """The same for some of the sources only."""
+        numbers = None if self.numbers is None else [self.numbers[row] for row in rows]
+        return replace(self, numbers=numbers, phrases=self.phrases and self.phrases.only(rows))
 
 
 class Found(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from seqloom.data.batches import collate_source
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.models.base import Model
 from seqloom.search.beam import beam_search
+from seqloom.search.constrained import Constrained
 from seqloom.search.rules import Forbid
 from seqloom.search.trace import Recorder
 
@@ -28,6 +30,15 @@ class NativeEngine(Engine):
 
     @torch.inference_mode()
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        found = self._found(sources, request)
+        lost = [row for row, one in enumerate(found) if not one.hypotheses]
+        if request.phrases and lost:  # what they must say is forbidden, or has no room: so they needn't
+            free = self._found([sources[row] for row in lost], replace(request.only(lost), phrases=None))
+            for row, one in zip(lost, free, strict=True):
+                found[row] = one
+        return found
+
+    def _found(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         encoded = self.model.encode(collate_source(sources).to(self.device))
         recorder = Recorder() if request.trace else None
         rankings = beam_search(
@@ -35,6 +46,7 @@ class NativeEngine(Engine):
             encoded,
             request.options,
             rules=[Forbid(request.forbidden)] if request.forbidden else [],
+            chooser=Constrained(request.options, request.phrases, self.device) if request.phrases else None,
             attention=request.attention,
             recorder=recorder,
             numbers=None if request.numbers is None else torch.tensor(request.numbers),

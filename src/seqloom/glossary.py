@@ -1,0 +1,276 @@
+"""Glossaries: what certain words of a source are to become, found in sentences and looked for in translations.
+
+A word is what stands between blanks, punctuation and symbols; in a script that writes no blanks, each character is one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqloom.data.text import read_lines
+from seqloom.errors import DataError, UsageError
+from seqloom.search.options import SearchOptions
+from seqloom.search.phrases import Borders, Phrase
+from seqloom.tokenizers import Tokenizer
+from seqloom.vocabulary import BOS, EOS, UNK
+
+ENDS = frozenset(".!?:…¡¿„“”\"'»«")  # a sentence may begin behind one of these
+JOINERS = "\u200c\u200d"  # which stand within words
+UNDECODED = "\ufffd"  # what one byte of a character looks like
+REMEMBERED = 1 << 16  # characters and terms
+BLANKLESS = (  # scripts: Thai and Lao, Burmese, Khmer, kana, Han
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word or more of the source, and what one of which its translation must have."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TermReport:
+    """What became of a term that a sentence has."""
+
+    source: str
+    targets: tuple[str, ...]
+    found: str | None  # the target that the translation has
+    problem: str | None = None  # why it could not be asked for
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON."""
+        told = {"source": self.source, "targets": list(self.targets), "found": self.found}
+        return told if self.problem is None else told | {"problem": self.problem}
+
+
+class Glossary:
+    """Terms, to be found in sentences: the longest first, written the same if possible, else in any case."""
+
+    def __init__(self, terms: Iterable[Term]):
+        """Raises ValueError for a term without words, without targets, or given twice."""
+        self.terms = tuple(terms)
+        self._exact: dict[tuple[str, ...], Term] = {}
+        for term in self.terms:
+            words = tuple(words_of(term.source))
+            if not words or not term.targets or not all(map(words_of, term.targets)):
+                raise ValueError(f"a term needs a source and a target, got {term.source!r} and {term.targets!r}")
+            if words in self._exact:
+                raise ValueError(f"{term.source!r} is there already; a term has all its targets in one place")
+            self._exact[words] = term
+        self._folded: dict[tuple[str, ...], Term] = {}
+        for words, term in self._exact.items():
+            self._folded.setdefault(_folded(words), term)
+        self._longest = max(map(len, self._exact), default=0)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Glossary:
+        """The terms in a file of lines SOURCE TAB TARGET, or with more targets behind more tabs: any of them will do.
+
+        Empty lines and those that begin with # are passed over.  Raises DataError, naming the line, for any other.
+        """
+        terms: dict[tuple[str, ...], Term] = {}
+        for number, line in enumerate(read_lines(path), 1):
+            if (line or "").strip() and not (line or "").startswith("#"):
+                term = _term(line or "", f"{path}: line {number}")
+                if terms.setdefault(tuple(words_of(term.source)), term) is not term:
+                    raise DataError(
+                        f"{path}: line {number}: {term.source!r} is there already; write all targets of a term in one "
+                        "line, with tabs between them"
+                    )
+        if not terms:
+            raise DataError(f"{path} has no terms: a glossary has lines like source TAB target")
+        return cls(terms.values())
+
+    def find(self, text: str) -> list[Term]:
+        """The terms that a text has as whole words, in its order; none overlaps another."""
+        words, place, found = words_of(text), 0, []
+        while place < len(words):
+            term, length = self._at(words, place)
+            place += length
+            if term:
+                found.append(term)
+        return found
+
+    def _at(self, words: Sequence[str], place: int) -> tuple[Term | None, int]:
+        """The longest term that begins at a place, and how many words to go on by."""
+        for length in range(min(self._longest, len(words) - place), 0, -1):
+            here = tuple(words[place : place + length])
+            if term := self._exact.get(here) or self._folded.get(_folded(here)):
+                return term, length
+        return None, 1
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, and each of its other characters that is no blank."""
+    found: list[str] = []
+    for inner, characters in groupby(unicodedata.normalize("NFC", text), key=_is_inner):
+        if inner:
+            found.append("".join(characters))
+        else:
+            found += (character for character in characters if not character.isspace())
+    return found
+
+
+@lru_cache(REMEMBERED)
+def _is_inner(character: str) -> bool:
+    """Whether it makes one word with a character like it."""
+    if any(first <= ord(character) <= last for first, last in BLANKLESS):
+        return False
+    return character.isalnum() or unicodedata.category(character)[0] == "M" or character in JOINERS
+
+
+def _folded(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in words)
+
+
+def _term(line: str, where: str) -> Term:
+    source, *targets = [field.strip() for field in line.split("\t")]
+    while targets and not targets[-1]:  # tabs at the end of a line, as tables leave them there
+        targets.pop()
+    if not source or not targets or not all(targets):
+        raise DataError(f"{where}: a glossary has lines like source TAB target, or source TAB target TAB target")
+    return Term(source, tuple(dict.fromkeys(targets)))
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """A term as a model writes it."""
+
+    written: tuple[str, ...]  # the targets that it can write, as it does
+    phrase: Phrase | None  # None if it can write none of them
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one translation must say: the terms of its source, and why some of them can't be asked for."""
+
+    terms: tuple[Term, ...] = ()
+    problems: tuple[str | None, ...] = ()  # of each
+    written: tuple[tuple[str, ...], ...] = ()  # of each
+    phrases: tuple[Phrase, ...] = ()
+
+    def report(self, text: str) -> list[TermReport]:
+        """What became of each term; of one that is asked for twice, two must be there."""
+        left = {written: iter(_occurring(written, words_of(text))) for written in self.written}
+        found = (next(left[written], None) for written in self.written)
+        return [
+            TermReport(term.source, term.targets, here, None if here else problem)
+            for term, here, problem in zip(self.terms, found, self.problems, strict=True)
+        ]
+
+
+class Wordings:
+    """A glossary in the words of one model."""
+
+    def __init__(self, glossary: Glossary, tokenizer: Tokenizer, borders: Borders):
+        self.glossary, self.borders, self._tokenizer = glossary, borders, tokenizer
+        self._wording = lru_cache(REMEMBERED)(self._worded)
+
+    def demand(self, source: str, room: int) -> Demand:
+        """What the translation of a source must say, if it may have so many symbols."""
+        terms = tuple(self.glossary.find(source))
+        wordings = [self._wording(term) for term in terms]
+        problems: list[str | None] = []
+        counts: Counter[Phrase] = Counter()
+        for phrase in (wording.phrase for wording in wordings):
+            problem = _problem(phrase, room)
+            if phrase is not None and problem is None:
+                room -= phrase.length
+                counts[phrase] += 1
+            problems.append(problem)
+        phrases = tuple(replace(phrase, times=times) for phrase, times in counts.items())
+        return Demand(terms, tuple(problems), tuple(wording.written for wording in wordings), phrases)
+
+    def _worded(self, term: Term) -> _Wording:
+        ways = {target: tuple(self._ways(target)) for target in term.targets}
+        written = tuple(self._tokenizer.decode(found[0]) if found else target for target, found in ways.items())
+        alternatives = tuple(dict.fromkeys(way for found in ways.values() for way in found))
+        if not alternatives:
+            return _Wording(written, None)
+        initial = dict.fromkeys(way for target in term.targets for way in self._ways(_capitalised(target)))
+        return _Wording(written, Phrase(alternatives, tuple(way for way in initial if way not in alternatives)))
+
+    def _ways(self, text: str) -> Iterator[tuple[int, ...]]:
+        """The symbols of a text behind a blank, and those behind an opening bracket, where they are others."""
+        plain, opening, behind = self._tokenizer.encode([text, "(", f"({text}"])
+        ways = [plain, behind[len(opening) :] if behind[: len(opening)] == opening else plain]
+        for way in dict.fromkeys(map(tuple, ways)):
+            if way and not self._unwritten & {*way}:
+                yield way
+
+    @cached_property
+    def _unwritten(self) -> frozenset[int]:
+        known = self._tokenizer
+        return frozenset((BOS, EOS, UNK, *known.vocabulary.ids([*known.tags, *known.unwritten])))
+
+
+def _problem(phrase: Phrase | None, room: int) -> str | None:
+    if phrase is None:
+        return "the model has no symbols for it"
+    return "the translation has no room for it" if phrase.length > room else None
+
+
+def _occurring(targets: Sequence[str], words: Sequence[str]) -> Iterator[str]:
+    """Which of the targets the words of a text have, one behind the other, the longest first; none overlaps another."""
+    wanted = sorted(((target, words_of(target)) for target in targets), key=lambda pair: -len(pair[1]))
+    place = 0
+    while place < len(words):
+        starts = place == 0 or words[place - 1] in ENDS
+        for target, those in wanted:
+            here = list(words[place : place + len(those)])
+            if those and (here == those or starts and here == words_of(_capitalised(target))):
+                yield target
+                place += len(those) - 1
+                break
+        place += 1
+
+
+def check_steerable(options: SearchOptions) -> None:
+    """Raises UsageError unless a glossary can steer such a search."""
+    if options.sample:
+        raise UsageError("a glossary steers beam search, and nothing that is drawn; leave sample out")
+    if getattr(options, "diverse_groups", 1) > 1:
+        raise UsageError("a glossary steers one beam, not groups of it; leave diverse_groups out")
+
+
+def borders_of(tokenizer: Tokenizer) -> Borders:
+    """Where words begin and end in what a tokenizer's symbols stand for."""
+    symbols = tokenizer.vocabulary.symbols
+    roles = [tokenizer.role(symbol) for symbol in symbols]
+    texts = [tokenizer.decode([i]) if i not in (BOS, EOS, UNK) else "" for i in range(len(symbols))]
+    columns = {
+        "opens": (role == "opens" for role in roles),
+        "continues": (role == "continues" for role in roles),
+        "first": (_of_word(text[:1]) for text in texts),
+        "last": (_of_word(text[-1:]) for text in texts),
+        "starts": (i == BOS or text[-1:] in ENDS for i, text in enumerate(texts)),
+    }
+    return Borders(**{name: np.fromiter(column, bool, len(symbols)) for name, column in columns.items()})
+
+
+def _of_word(character: str) -> bool:
+    return bool(character) and (character == UNDECODED or _is_inner(character))
