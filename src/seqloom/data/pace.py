@@ -6,13 +6,18 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 FIRST, LONGEST = 5.0, 60.0  # seconds before the first sentence, and the most between two
 log = logging.getLogger(__name__)
 
 
 class Pace:
-    """Says "preparing: 120,000 of 1,000,000 pairs, 35,000 a second, 0:25 left"; of a short work nothing."""
+    """Says "preparing: 120,000 of 1,000,000 pairs, 35,000 a second, 0:25 left"; of a short work nothing.
+
+    Whoever would rather draw than read hears of every advance: a record of this module's logger for debugging has
+    `what`, `done` and `total`.  At the end of a `with` it has nothing left to do, however that came.
+    """
 
     def __init__(
         self,
@@ -26,8 +31,17 @@ class Pace:
         self._started = clock()
         self._pause, self._next = FIRST, self._started + FIRST
 
+    def __enter__(self) -> Pace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._advance(self._total)
+
     def __call__(self, done: int) -> None:
         """So many pairs are done now."""
+        self._advance(done)
         now = self._clock()
         if now < self._next:
             return
@@ -38,3 +52,6 @@ class Pace:
         self._say(
             f"{self._what}: {done:,} of {self._total:,} pairs, {speed:,.0f} a second, {left // 60}:{left % 60:02} left"
         )
+
+    def _advance(self, done: int) -> None:
+        log.debug("%s", self._what, extra={"what": self._what, "done": done, "total": self._total})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,40 +84,84 @@ def prepare(
     out; the report counts both.
     Raises DataError for faulty data, if no pair is left, or if the cache can't be written.
     """
-    before = [stamp(path) for path in corpus.files]
-    choices: list[Any] = [part, valid_share if part != "all" else 0, both(max_length), too_long, errors]
-    if corpus.tag:
-        choices.append(["tag", corpus.tag])
-    if sifted:
-        choices.append(["filters", sifted.key])
-    if tokenizers.source.of_files:
-        choices.append(state_of_files(corpus, errors))
-    elif corpus.folder:
-        raise UsageError(f"{corpus.name}: folder is for sources that name files, and this tokenizer reads their text")
-    key = digest_of([identity(corpus, cache), fingerprint(tokenizers.source), fingerprint(tokenizers.target), choices])
-    encoding = Encoding(tokenizers, both(max_length), too_long == "cut")
+    preparing = _Preparing(
+        corpus=corpus,
+        stamps=[stamp(path) for path in corpus.files],
+        tokenizers=tokenizers,
+        cache=cache,
+        part=part,
+        valid_share=valid_share if part != "all" else 0,
+        max_length=both(max_length),
+        too_long=too_long,
+        errors=errors,
+        sifted=sifted,
+        workers=workers,
+        progress=progress,
+    )
+    return open_or_build(cache / "prepared" / preparing.key, PreparedCorpus, preparing.build)
 
-    def build(directory: Path) -> None:
-        lines = count_pairs(corpus, cache)
-        read = _Counted(read_rows(corpus, errors=errors))
-        left = sifted.rows(read) if sifted else read
-        wanted = (row for row in left if row is None or in_part(row[0], part, valid_share))
-        rows = (row and located(with_tag(row, corpus), corpus) for row in wanted)
-        texts = blocks(rows, tokens_each=tokenizers.source.length or 0)
-        tell = progress or Pace("preparing", lines)
-        made = encoded(encoding, texts, workers=workers_for(lines, workers), directory=directory)
-        with naming_lines(corpus, errors), closing(made), Writer(directory, encoding.types) as writer:
+
+@dataclass(frozen=True, kw_only=True)
+class _Preparing:
+    """What is to be prepared, and how; the arguments of `prepare`."""
+
+    corpus: CorpusOptions
+    stamps: list[list[Any]]  # of its files, before anything of them was read
+    tokenizers: Tokenizers
+    cache: Path
+    part: Part
+    valid_share: float
+    max_length: tuple[int, int]
+    too_long: TooLong
+    errors: Errors
+    sifted: Sifted | None
+    workers: int | None
+    progress: Callable[[int], None] | None
+
+    @cached_property
+    def key(self) -> str:
+        """A name for all that the result depends on."""
+        sides = [fingerprint(self.tokenizers.source), fingerprint(self.tokenizers.target)]
+        return digest_of([identity(self.corpus, self.cache), *sides, [*self._choices()]])
+
+    def _choices(self) -> Iterator[Any]:
+        yield from (self.part, self.valid_share, self.max_length, self.too_long, self.errors)
+        if self.corpus.tag:
+            yield ["tag", self.corpus.tag]
+        if self.sifted:
+            yield ["filters", self.sifted.key]
+        if self.tokenizers.source.of_files:
+            yield state_of_files(self.corpus, self.errors)
+        elif self.corpus.folder:
+            name = self.corpus.name
+            raise UsageError(f"{name}: folder is for sources that name files, and this tokenizer reads their text")
+
+    def build(self, directory: Path) -> None:
+        """Write the ids into a directory, and last what makes it usable."""
+        encoding = Encoding(self.tokenizers, self.max_length, self.too_long == "cut")
+        with Writer(directory, encoding.types) as writer:
+            self._write(writer, encoding, directory)
+        if self.stamps != [stamp(path) for path in self.corpus.files]:
+            raise DataError(f"{self.corpus.name} changed while being read; start again when nothing writes to it")
+        report = writer.finish(self.key, filtered=self.sifted.left_out if self.sifted else {})
+        if not report.kept:
+            most = " and ".join(str(length) for length in dict.fromkeys(self.max_length))
+            raise DataError(f"{self.corpus.name}: no pair is usable (max_length is {most} tokens): {report}")
+
+    def _write(self, writer: Writer, encoding: Encoding, scratch: Path) -> None:
+        lines, read = count_pairs(self.corpus, self.cache), _Counted(read_rows(self.corpus, errors=self.errors))
+        texts = blocks(self._wanted(read), tokens_each=self.tokenizers.source.length or 0)
+        made = encoded(encoding, texts, workers=workers_for(lines, self.workers), directory=scratch)
+        with naming_lines(self.corpus, self.errors), closing(made), Pace("preparing", lines) as pace:
             for block in made:
                 writer.append(block)
-                tell(read.count)
-        if before != [stamp(path) for path in corpus.files]:
-            raise DataError(f"{corpus.name} changed while being read; start again when nothing writes to it")
-        report = writer.finish(key, filtered=sifted.left_out if sifted else {})
-        if not report.kept:
-            most = " and ".join(str(length) for length in dict.fromkeys(both(max_length)))
-            raise DataError(f"{corpus.name}: no pair is usable (max_length is {most} tokens): {report}")
+                (self.progress or pace)(read.count)
 
-    return open_or_build(cache / "prepared" / key, PreparedCorpus, build)
+    def _wanted(self, rows: Iterator[Pair | None]) -> Iterator[Pair | None]:
+        """The rows that filters leave of the part that is asked for, as their tokenizer is to read them."""
+        left = self.sifted.rows(rows) if self.sifted else rows
+        wanted = (row for row in left if row is None or in_part(row[0], self.part, self.valid_share))
+        return (row and located(with_tag(row, self.corpus), self.corpus) for row in wanted)
 
 
 def trained(

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from seqloom.data.cache import digest_of, open_or_build, stamp
 from seqloom.data.corpora import CorpusOptions, read_rows
 from seqloom.data.filters import Filter
-from seqloom.data.held_out import Part, in_part, shard_contents
+from seqloom.data.held_out import Part, count_pairs, in_part, shard_contents
+from seqloom.data.pace import Pace
 from seqloom.data.rows import Pair
 from seqloom.data.sifted import Sifted
 from seqloom.data.text import Errors
@@ -55,7 +56,8 @@ def sift(
 
     def build(directory: Path) -> None:
         asked = (_if_asked(row, part, valid_share) for row in read_rows(corpus, errors=errors))
-        _judge(asked, filters, directory, progress)
+        with Pace("filtering", count_pairs(corpus, cache)) as pace:
+            _judge(asked, filters, directory, progress or pace)
         for number in _comparing(filters):
             _compare(directory, number)
         if before != [stamp(path) for path in corpus.files]:
@@ -74,7 +76,7 @@ def _comparing(filters: Sequence[Filter]) -> list[int]:
 
 
 def _judge(
-    rows: Iterator[Pair | None], filters: Sequence[Filter], directory: Path, progress: Callable[[int], None] | None
+    rows: Iterator[Pair | None], filters: Sequence[Filter], directory: Path, progress: Callable[[int], None]
 ) -> None:
     """Write each row's verdict, and the hashes of what the comparing filters compare."""
     comparing, done = _comparing(filters), 0
@@ -86,8 +88,7 @@ def _judge(
             for number, file in zip(comparing, hashes, strict=True):
                 file.write(b"".join(_hash(filters[number], row) for row in block))
             done += len(block)
-            if progress:
-                progress(done)
+            progress(done)
 
 
 def _blocks(rows: Iterator[Pair | None]) -> Iterator[list[Pair | None]]:
