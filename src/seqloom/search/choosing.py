@@ -21,7 +21,9 @@ class UnderWay(Rows):
     state: State
     tokens: Tensor  # [N, t], bos first
     log_probs: Tensor  # [N]
+    token_log_probs: Tensor  # [N, t - 1] of each token, given those before it
     attention: Tensor | None  # [N, L, H, t - 1, S]
+    covered: Tensor | None = None  # [N, S] the attention that each source position got so far
     carried: Any = None  # what the chooser remembers of each row: tensors with N rows
 
 
@@ -36,10 +38,20 @@ class Candidates:
 
 
 class Chooser(ABC):
-    """One way to choose.  It holds nothing of a search under way: what it must remember of a row, it carries."""
+    """One way to choose.  It holds nothing of a search under way: what it must remember of a row, it carries.
+
+    Where there are several `groups` of rows, each is a beam of its own: one result after the other is taken of each.
+    """
+
+    groups: int = 1
 
     def __init__(self, options: SearchOptions):
         self.options, self.width = options, options.width
+
+    @property
+    def group_width(self) -> int:
+        """How many of a sentence's rows belong to one group; row k belongs to group k // group_width."""
+        return self.width // self.groups
 
     def start(self, sentences: Tensor) -> Any:
         """What is carried for each first row, N = B * K in all; `sentences` [B] are their numbers in the text."""
@@ -96,4 +108,8 @@ class Drawn(Chooser):
 
 def chooser_of(options: SearchOptions) -> Chooser:
     """The one that these options ask for."""
-    return Drawn(options) if options.sample else Likeliest(options)
+    from seqloom.search.diverse import Groups  # which is a Chooser itself
+
+    if options.sample:
+        return Drawn(options)
+    return Groups(options) if options.diverse_groups > 1 else Likeliest(options)

@@ -16,3 +16,4 @@ class Hypothesis:
     score: float
     log_prob: float
     attention: NDArray[Any] | None = None  # [L, H, T + 1, S]; row t was looked at when token t was chosen, eos last
+    token_log_probs: tuple[float, ...] = ()  # T + 1, each given those before it, eos last; none where no engine says

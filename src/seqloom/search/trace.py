@@ -72,6 +72,7 @@ class Extension(NamedTuple):
     parents: Tensor  # [B, C] which of its sentence's K rows each candidate extends
     tokens: Tensor  # [B, C]
     log_probs: Tensor  # [B, C] falling; -inf where there is no candidate
+    coverage: Tensor  # [B, C] what of its score is for coverage, before it is weighed
     finished: Tensor  # [B, C] True where a hypothesis was found
     kept: Tensor  # [B, K] which candidates are the next rows
     going: Tensor  # [B] False where the search ends here, whatever was kept
@@ -88,9 +89,9 @@ class Recorder:
         """What was done for this sentence of the batch."""
         return Trace(tuple(self._steps.get(sentence, ())))
 
-    def add(self, step: Extension, score: Callable[[float], float]) -> None:
+    def add(self, step: Extension, score: Callable[[float, float], float]) -> None:
         """Note what a step did; `score` ranks a hypothesis that is as long as those of this step."""
-        for sentence, parents, tokens, log_probs, finished, kept, going in zip(
+        for sentence, parents, tokens, log_probs, coverage, finished, kept, going in zip(
             *(column.tolist() for column in step), strict=True
         ):
             rows, next_rows = self._rows.get(sentence), set(kept) if going else set()
@@ -99,7 +100,7 @@ class Recorder:
                     None if rows is None else rows[parents[k]],
                     tokens[k],
                     log_probs[k],
-                    score(log_probs[k]),
+                    score(log_probs[k], coverage[k]),
                     "finished" if finished[k] else "kept" if k in next_rows else "pruned",
                 )
                 for k in range(len(tokens))
