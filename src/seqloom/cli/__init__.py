@@ -23,6 +23,7 @@ from seqloom.cli import (
     infer,
     init,
     inspect,
+    preparing,
     report,
     toy_data,
     train,
@@ -86,7 +87,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
     logging.getLogger("seqloom").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
     try:
-        app()
+        with preparing.shown():
+            app()
     except SeqloomError as error:
         _fail(f"{error}", error.exit_code)
     except BrokenPipeError:
