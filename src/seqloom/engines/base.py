@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
+from seqloom.errors import UsageError
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Phrases
@@ -19,15 +20,19 @@ class Request:
 
     options: SearchOptions
     forbidden: tuple[int, ...] = ()  # symbols that are never written
+    forbidden_phrases: Sequence[Sequence[int]] = ()  # nor are these sequences of symbols, of two at least
+    prefixes: Sequence[Sequence[int]] | None = None  # what the target of each source begins with
     attention: bool = False
     trace: bool = False
     phrases: Phrases | None = None  # what the target of each source must say
     numbers: Sequence[int] | None = None  # of the sentences in their text, by which samples differ; by default from 0
+    listener: Callable[[Sequence[int]], None] | None = None  # told the best target so far of the only source
 
     def only(self, rows: Sequence[int]) -> Request:
         """The same for some of the sources only."""
         numbers = None if self.numbers is None else [self.numbers[row] for row in rows]
-        return replace(self, numbers=numbers, phrases=self.phrases and self.phrases.only(rows))
+        prefixes = None if self.prefixes is None else [self.prefixes[row] for row in rows]
+        return replace(self, numbers=numbers, prefixes=prefixes, phrases=self.phrases and self.phrases.only(rows))
 
 
 class Found(NamedTuple):
@@ -41,6 +46,7 @@ class Engine(ABC):
     """A model that is ready to run: sources as ids in, targets as ids out."""
 
     name: ClassVar[str]
+    makes_batches: ClassVar[bool] = False  # whether it cuts what it is given into batches itself
 
     @abstractmethod
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
@@ -49,9 +55,20 @@ class Engine(ABC):
         Raises UsageError for a wish that this engine can't grant.
         """
 
+    def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The log-probability of each token of each target [T], given its source and those before it: T + 1, eos last.
+
+        They are what a search that finds this target says of it.  All of them are one batch.  Raises UsageError.
+        """
+        raise UsageError(f"the {self.name} engine can't score given targets; the native engine can")
+
     @abstractmethod
     def fingerprint(self) -> str:
         """A SHA-256 of all that decides what is found, such as the weights."""
+
+    def refusal(self, request: Request) -> str | None:
+        """Which wish this engine can't grant, as "no sample: true"; None where it can grant them all."""
+        return None
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         """What the positions that attention looks at are called; a source's end may be among its `tokens`, or not."""

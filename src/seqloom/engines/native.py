@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from seqloom.data.batches import collate_source
+from seqloom.data.batches import collate, collate_source
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.models.base import Model
 from seqloom.search.beam import beam_search
 from seqloom.search.constrained import Constrained
-from seqloom.search.rules import Forbid
+from seqloom.search.rules import Forbid, ForbidPhrases, Rule
 from seqloom.search.trace import Recorder
+
+ROWS = 512  # target positions whose logits are there at once
 
 
 class NativeEngine(Engine):
@@ -45,13 +49,27 @@ class NativeEngine(Engine):
             self.model.decoder,
             encoded,
             request.options,
-            rules=[Forbid(request.forbidden)] if request.forbidden else [],
+            rules=_rules(request),
+            prefixes=request.prefixes,
             chooser=Constrained(request.options, request.phrases, self.device) if request.phrases else None,
             attention=request.attention,
             recorder=recorder,
             numbers=None if request.numbers is None else torch.tensor(request.numbers),
         )
         return [Found(ranking, recorder.trace(row) if recorder else None) for row, ranking in enumerate(rankings)]
+
+    @torch.inference_mode()
+    def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        pairs = [tuple(np.array(ids, np.int64) for ids in pair) for pair in zip(sources, targets, strict=True)]
+        batch = collate(pairs).to(self.device)  # type: ignore[arg-type]  # two to a pair
+        real = batch.target.mask[:, 1:]  # [B, T]
+        features = torch.split(self.model(batch).features[real], ROWS)  # so many logits at a time
+        wanted = torch.split(batch.target.ids[:, 1:][real][:, None], ROWS)
+        found = torch.cat([self._log_probs(part).gather(1, ids) for part, ids in zip(features, wanted, strict=True)])
+        return [row[:, 0].tolist() for row in torch.split(found, real.sum(1).tolist())]
+
+    def _log_probs(self, features: Tensor) -> Tensor:
+        return self.model.decoder.project(features).float().log_softmax(-1)
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -62,3 +80,8 @@ class NativeEngine(Engine):
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         return self.model.labels(tokens)
+
+
+def _rules(request: Request) -> list[Rule]:
+    rules: list[Rule] = [Forbid(request.forbidden)] if request.forbidden else []
+    return [*rules, ForbidPhrases(request.forbidden_phrases)] if request.forbidden_phrases else rules

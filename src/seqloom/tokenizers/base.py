@@ -78,6 +78,14 @@ class Tokenizer(ABC):
         """What each of the ids that `encode` gives a text stands for in it, unknown symbols as they were written."""
         return self.tokens(self.encode([text])[0])
 
+    def spellings(self, phrase: str) -> list[list[int]]:
+        """The ways to write a phrase of whole words that a model may choose from, as far as this tokenizer knows them.
+
+        None where the phrase has symbols that are not in the vocabulary.
+        """
+        (ids,) = self.encode([phrase])
+        return [ids] if ids and UNK not in ids else []
+
     def restore(self, text: str) -> str:
         """A text as `decode` would give it, so that both can be compared: without the marks of a segmentation."""
         return text

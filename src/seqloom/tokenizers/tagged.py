@@ -53,6 +53,9 @@ class Tagged(Tokenizer):
         tags, rest = self._divided(text)
         return [*tags, *self.plain.written(rest)]
 
+    def spellings(self, phrase: str) -> list[list[int]]:
+        return self.plain.spellings(phrase)
+
     def role(self, symbol: str) -> Role:
         return "apart" if symbol in self.tags else self.plain.role(symbol)
 
