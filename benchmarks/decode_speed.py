@@ -28,7 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))  # whoever imports this file finds the ones beside it
 
 from peers.decoders import MODELS, Decoder, Model, model_of
-from peers.processes import Failed
+from peers.processes import Failed, rotated
 from peers.workers import Answer, Worker
 from sacrebleu.metrics import BLEU
 
@@ -176,12 +176,6 @@ def share_equal(targets: Sequence[str], others: Sequence[str]) -> float:
     return statistics.fmean(a == b for a, b in zip(targets, others, strict=True))
 
 
-def rotated(systems: Sequence[str], turn: int) -> Sequence[str]:
-    """The same in another order each turn, so that nobody always comes behind the same."""
-    by = turn % max(1, len(systems))
-    return [*systems[by:], *systems[:by]]
-
-
 def ratio(ours: Found, theirs: Found) -> float:
     """The median over the rounds of how many times as fast we were."""
     return statistics.median(other / mine for mine, other in zip(ours["seconds"], theirs["seconds"], strict=True))
@@ -196,7 +190,7 @@ def table(found: Found) -> str:
     ours = systems.get(OURS, {})
     for name, one in systems.items():
         if "failed" in one:
-            lines.append(f"| {name} | failed: {one['failed']} " + "| " * (len(heads) - 1) + "|")
+            lines.append(f"| {name} | failed: {one['failed']} " + "| " * (len(heads) - 2) + "|")
             continue
         speeds = sorted(sentences / seconds for seconds in one["seconds"])
         cells = [
@@ -232,7 +226,7 @@ def compare(name: str, chosen: argparse.Namespace, known: Found, output: Path) -
     keys = {f"{name}, {setting.name}, {chosen.threads} threads": setting for setting in settings(chosen)}
     missing = [key for key in keys if not complete(known.get(key), decoders)]
     if missing:
-        comparison = Comparison(model_of(name, chosen), decoders, chosen)
+        comparison = Comparison(model_of(name, chosen.run, chosen.work), decoders, chosen)
         try:
             for key in missing:
                 known[key] = comparison.measure(keys[key])
@@ -254,8 +248,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     names = list(dict.fromkeys(decoder.name for decoders in MODELS.values() for decoder in decoders))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("peers", type=Path, help="the folder of their environments")
-    parser.add_argument("--run", type=Path, default=Path("runs/multi30k-transformer"), help="a trained Transformer")
-    parser.add_argument("--recurrent-run", type=Path, default=Path("runs/multi30k-gru-attention"))
+    parser.add_argument("--run", type=Path, default=Path("runs/multi30k-transformer"), help="of a Transformer")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--systems", nargs="+", choices=names, metavar="SYSTEM", help=f"of {', '.join(names)}")
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # whoever imports this file find
 import torch
 from peers import arithmetic, logs
 from peers.corpus import Corpus
-from peers.processes import Failed, Program, Window
+from peers.processes import Failed, Program, Window, rotated
 from peers.systems import INNER, LAYERS, PEERS, WIDTH, System, recipe
 from train_speed import matrix_peak
 
@@ -66,12 +66,6 @@ def start(system: System, model: str, threads: int, corpus: Corpus, environment:
     seen, log = corpus.folder / f"{name}.seen", corpus.folder / f"{name}.log"
     command = [system.python(environment), str(OBSERVED), system.toolkit, str(seen), *words]
     return Program(system.name, command, seen=seen, log=log, threads=threads)
-
-
-def rotated(systems: Sequence[System], turn: int) -> Sequence[System]:
-    """The same in another order each turn, so that nobody always comes behind the same."""
-    by = turn % max(1, len(systems))
-    return [*systems[by:], *systems[:by]]
 
 
 def summary(windows: Iterable[Window]) -> Found:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import weights
+from peers import recurrent, weights
 
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import read_config
@@ -30,6 +29,10 @@ class Model:
     @property
     def trained(self) -> bool:
         return self.most is None
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        return self.tokenizers.source.vocabulary.symbols
 
     def pieces(self, sentences: Sequence[str]) -> list[list[str]]:
         """Each sentence as the symbols of its tokens."""
@@ -69,7 +72,9 @@ class Decoder:
     def _write(self, model: Model, folder: Path) -> None:
         if self.toolkit == "seqloom":
             (folder / "run").write_text(str(model.run.resolve()), "utf8")
-        else:
+        if not model.trained:
+            recurrent.WRITERS[self.toolkit](model.symbols, folder)
+        elif self.toolkit != "seqloom":
             weights.WRITERS[self.toolkit](trained(model), folder)
 
 
@@ -79,14 +84,15 @@ def trained(model: Model) -> weights.Trained:
     checkpoint = Checkpoints(model.run / "checkpoints").choose("best")
     tensors = {name: tensor.numpy() for name, tensor in checkpoint.model.items()}
     heads = int(config.model.parameters["encoder"].parameters["heads"])
-    return weights.Trained(tensors, model.tokenizers.source.vocabulary.symbols, heads)
+    return weights.Trained(tensors, model.symbols, heads)
 
 
-def model_of(name: str, chosen: argparse.Namespace) -> Model:
-    run = chosen.run if name == "transformer" else chosen.recurrent_run
-    folder = chosen.work / name
+def model_of(name: str, run: Path, work: Path) -> Model:
+    """A run as it is, or what has its tokenizer only."""
+    folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
-    return Model(run, folder, Tokenizers.load(run / "tokenizers"))
+    most = recurrent.TOKENS if name == "recurrent" else None
+    return Model(run, folder, Tokenizers.load(run / "tokenizers"), most)
 
 
 MODELS = {
@@ -97,4 +103,5 @@ MODELS = {
         Decoder("eole"),
         Decoder("joeynmt"),
     ),
+    "recurrent": (Decoder("seqloom"), Decoder("eole"), Decoder("joeynmt")),
 }

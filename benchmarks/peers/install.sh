@@ -1,16 +1,17 @@
 #!/bin/sh
 # benchmarks/peers/install.sh NAME DIR
-# Makes the virtual environment DIR with another toolkit in it: NAME is fairseq, eole or joeynmt.
+# Makes the virtual environment DIR with another toolkit in it: NAME is fairseq, eole, joeynmt, hf (transformers) or
+# ctranslate2.
 #   PYTHON=/path/to/python3.11   the interpreter to use (default: python3.11)
-# NAME.txt beside this file pins every package; PyTorch's CPU build is the same in all of them.  fairseq's two modules in
-# Cython are compiled, which takes a C++ compiler and about a minute.
+# NAME.txt beside this file pins every package; PyTorch's CPU build is the same in all that have it.  fairseq's two
+# modules in Cython are compiled, which takes a C++ compiler and about a minute.
 set -eu
 name=$1
 directory=$2
 here=$(cd "$(dirname "$0")" && pwd)
 pins=$here/$name.txt
 python=$directory/bin/python
-[ -f "$pins" ] || { echo "there is no peer '$name'; fairseq, eole and joeynmt are known" >&2; exit 2; }
+[ -f "$pins" ] || { echo "there is no peer '$name'; fairseq, eole, joeynmt, hf and ctranslate2 are known" >&2; exit 2; }
 
 # 1. An environment of its own.  Packages are pinned down to the last, so nothing is resolved: what eole and joeynmt ask
 #    for beyond these (spaCy, fastText, torchcodec; pylint, an old protobuf) their training never imports.
@@ -22,8 +23,9 @@ uv() {
     ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} "$@"
 }
 pip install uv
-torch=$(grep '^torch==' "$pins")
-pip install --no-index --no-deps "$torch" 2>/dev/null || uv install --no-deps --torch-backend cpu "$torch"
+if torch=$(grep '^torch==' "$pins"); then
+  pip install --no-index --no-deps "$torch" 2>/dev/null || uv install --no-deps --torch-backend cpu "$torch"
+fi
 uv install --no-deps -r "$pins"
 
 # 2. What fairseq 0.12.2 (2022) needs to start on Python 3.11.
@@ -41,4 +43,5 @@ if [ "$name" = fairseq ]; then
   # NumPy 1.24 took away the alias np.int.
   sed -i -E 's/\bnp\.int\b/int/' "$packages/fairseq/data/data_utils.py"
 fi
-"$python" -c "import $name, torch; print('$name', __import__('importlib.metadata').metadata.version('$name'), 'on torch', torch.__version__)"
+[ "$name" = hf ] && name=transformers
+"$python" -c "import $name; from importlib.metadata import version; print('$name', version('$name'))"

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+S = TypeVar("S")
 LEAST = 3  # batches a window
 PATIENCE = 240.0  # seconds until the first batch
 
@@ -109,6 +110,12 @@ class Program:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
             pass
+
+
+def rotated(systems: Sequence[S], turn: int) -> Sequence[S]:
+    """The same in another order each turn, so that nobody always comes behind the same."""
+    by = turn % max(1, len(systems))
+    return [*systems[by:], *systems[:by]]
 
 
 def last_line(log: Path) -> str:

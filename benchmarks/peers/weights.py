@@ -195,9 +195,7 @@ def eole(trained: Trained, folder: Path) -> None:
         tensors[f"{side}_emb.embeddings.weight"] = table
         tensors[f"{side}_emb.pe.pe"] = trained.positions(5000)[:, None]
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, folder / "model.00.safetensors")
-    symbols = [*trained.symbols, "<blank>"]
-    specials = {"bos_token": "<s>", "pad_token": "<blank>", "eos_token": "</s>", "unk_token": "<unk>"}
-    write_json(folder / "vocab.json", {"src": symbols, "tgt": symbols, "specials": specials})
+    write_eole_vocabulary(trained.symbols, folder)
     shape = {
         "architecture": "transformer",
         "hidden_size": trained.width,
@@ -228,6 +226,13 @@ def eole_config(shape: Mapping[str, object]) -> dict[str, object]:
         "training": {"world_size": 0, "gpu_ranks": []},
         "model": dict(shape),
     }
+
+
+def write_eole_vocabulary(symbols: Sequence[str], folder: Path) -> None:
+    """vocab.json: our symbols, and one for padding behind them."""
+    specials = {"bos_token": "<s>", "pad_token": "<blank>", "eos_token": "</s>", "unk_token": "<unk>"}
+    both = dict.fromkeys(("src", "tgt"), [*symbols, "<blank>"])
+    write_json(folder / "vocab.json", both | {"specials": specials})
 
 
 def hf(trained: Trained, folder: Path) -> None:

@@ -44,7 +44,7 @@ class Worker:
         try:
             self.process.stdin.write(json.dumps(question).encode() + b"\n")
             self.process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # it ended, now or before
             raise self._failed() from None
         return self._answer(ANSWERING)
 

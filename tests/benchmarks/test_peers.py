@@ -190,14 +190,18 @@ def test_settings_are_those_of_the_same_model(script: Any, toolkit: str, model: 
 def test_an_unknown_peer_is_refused(tmp_path: Path) -> None:
     words = ["sh", str(BENCHMARKS / "peers" / "install.sh"), "marian", str(tmp_path / "there")]
     done = subprocess.run(words, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "there is no peer 'marian'; fairseq, eole and joeynmt are known\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "there is no peer 'marian'; fairseq, eole, joeynmt, hf and ctranslate2 are known\n",
+    )
     assert not (tmp_path / "there").exists()
 
 
-@pytest.mark.parametrize("name", ["fairseq", "eole", "joeynmt"])
+@pytest.mark.parametrize("name", ["fairseq", "eole", "joeynmt", "hf", "ctranslate2"])
 def test_every_package_of_a_peer_is_pinned(name: str) -> None:
     lines = [
         line for line in (BENCHMARKS / "peers" / f"{name}.txt").read_text().splitlines() if not line.startswith("#")
     ]
     assert all(line.count("==") == 1 for line in lines)
-    assert f"{name}==" in "\n".join(lines) and "torch==2.13.0" in lines
+    assert f"{'transformers' if name == 'hf' else name}==" in "\n".join(lines)
+    assert ("torch==2.13.0" in lines) == (name != "ctranslate2")

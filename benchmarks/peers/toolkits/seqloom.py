@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .base import How, Toolkit, Translate, in_batches
 
 
 class Loaded(Toolkit):
-    """RUN, in the file `run`, with the engine that runs everything."""
+    """The run that the file `run` names; or, if there is a recurrent.json, a model like that with its tokenizer."""
 
     def __init__(self, folder: Path):
         import seqloom
 
         self.translator = seqloom.load((folder / "run").read_text("utf8"), device="cpu")
+        if (folder / "recurrent.json").exists():
+            self.translator = recurrent(json.loads((folder / "recurrent.json").read_text()), self.translator)
 
     def prepared(self, how: How) -> Translate:
         options = replace(
@@ -27,3 +32,27 @@ class Loaded(Toolkit):
             return [" ".join(one.alternatives[0].tokens) for one in found]
 
         return in_batches(translate, how.batch)
+
+
+def recurrent(sizes: dict[str, int], like: Any) -> Any:
+    """A translator with random weights and another's tokenizers."""
+    import torch
+
+    from seqloom.attention import AdditiveAttention
+    from seqloom.decoders import InputFeedingDecoder
+    from seqloom.encoders import RNNEncoder
+    from seqloom.engines.native import NativeEngine
+    from seqloom.models import EncoderDecoder, VocabularySizes
+    from seqloom.models.encoder_decoder import EmbeddingOptions
+    from seqloom.translate import Translator
+
+    torch.manual_seed(1)
+    symbols, size = len(like.tokenizers.source.vocabulary), sizes["size"]
+    attention = partial(AdditiveAttention, size=size)
+    model = EncoderDecoder(
+        VocabularySizes(symbols, symbols, joint=True),
+        embedding=EmbeddingOptions(size=sizes["embedding"], tie="sides"),
+        encoder=partial(RNNEncoder, size=sizes["direction"]),
+        decoder=partial(InputFeedingDecoder, size=size, attention=attention, feed="features"),
+    )
+    return Translator(NativeEngine(model.eval(), device="cpu"), like.tokenizers, like.options)
