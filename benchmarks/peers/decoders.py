@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from peers import recurrent, weights
+from peers.processes import Failed
 
 from seqloom.checkpoint import Checkpoints
 from seqloom.config.root import read_config
@@ -42,14 +44,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A toolkit in one way of using it."""
+    """A toolkit; with a `precision`, on what Seqloom exports for CTranslate2."""
 
     toolkit: str
-    variant: str = ""
+    precision: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.toolkit} {self.variant}".strip()
+        engine = "ctranslate2 " if self.precision and self.toolkit == "seqloom" else ""
+        return f"{self.toolkit} {engine}{self.precision}".strip()
 
     @property
     def cuts(self) -> bool:
@@ -70,12 +73,26 @@ class Decoder:
         return sys.executable if self.cuts else str(peers / self.toolkit / "bin" / "python")
 
     def _write(self, model: Model, folder: Path) -> None:
-        if self.toolkit == "seqloom":
+        if self.precision:
+            (folder / "run").write_text(str(exported(model, self.precision)), "utf8")
+        elif self.toolkit == "seqloom":
             (folder / "run").write_text(str(model.run.resolve()), "utf8")
         if not model.trained:
             recurrent.WRITERS[self.toolkit](model.symbols, folder)
-        elif self.toolkit != "seqloom":
+        elif self.toolkit in weights.WRITERS:
             weights.WRITERS[self.toolkit](trained(model), folder)
+
+
+def exported(model: Model, precision: str) -> Path:
+    """The run as CTranslate2 reads it; both who use it have the same.  Raises Failed."""
+    place = model.folder / f"export-{precision}"
+    if not place.exists():
+        words = [sys.executable, "-m", "seqloom", "export", str(model.run), "--to", "ctranslate2"]
+        words += ["--precision", precision, "-o", str(place)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"seqloom export says: {(done.stderr.strip().splitlines() or ['nothing'])[-1]}")
+    return place
 
 
 def trained(model: Model) -> weights.Trained:
@@ -98,6 +115,7 @@ def model_of(name: str, run: Path, work: Path) -> Model:
 MODELS = {
     "transformer": (
         Decoder("seqloom"),
+        *(Decoder(toolkit, precision) for precision in ("float32", "int8") for toolkit in ("seqloom", "ctranslate2")),
         Decoder("fairseq"),
         Decoder("hf"),
         Decoder("eole"),

@@ -27,8 +27,10 @@ class Loaded(Toolkit):
         self.translator = ctranslate2.Translator(str(model.parent), device="cpu", intra_threads=threads)
 
     def prepared(self, how: How) -> Translate:
-        translate = in_batches if how.batch == 1 else at_once
-        return translate(lambda lines: self._translate(lines, how), how.batch)
+        def translate(lines: Sequence[str]) -> list[str]:
+            return self._translate(lines, how)
+
+        return in_batches(translate, 1) if how.batch == 1 else translate
 
     def _translate(self, lines: Sequence[str], how: How) -> list[str]:
         sources = [line.split() for line in lines]
@@ -45,8 +47,3 @@ class Loaded(Toolkit):
             use_vmap=self.shortlist,
         )
         return [" ".join(one.hypotheses[0]) for one in found]
-
-
-def at_once(translate: Translate, size: int) -> Translate:
-    """As it is: it makes batches itself."""
-    return translate

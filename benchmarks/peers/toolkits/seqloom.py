@@ -31,7 +31,8 @@ class Loaded(Toolkit):
             found = self.translator.translate(lines, options)
             return [" ".join(one.alternatives[0].tokens) for one in found]
 
-        return in_batches(translate, how.batch)
+        batches_itself = self.translator.engine.makes_batches and how.batch > 1
+        return translate if batches_itself else in_batches(translate, how.batch)
 
 
 def recurrent(sizes: dict[str, int], like: Any) -> Any:
