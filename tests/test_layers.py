@@ -17,7 +17,10 @@ TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines", "glossary"} | LEARNING | TEXT | TRAINING
-USE = {"config", "translate", "runs", "rehearsal", "fitting", "doctor", "averaging", "adoption", "bulk"}
+USE = {
+    *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
+    *("exporting", "bulk"),
+}
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 
 # What each part may import, beside itself; `decoders.base` stands for that one module.
@@ -35,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translate": VALUES | LEARNING | TEXT | {"engines", "glossary"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
-    **dict.fromkeys(["config", "runs", "rehearsal", "fitting", "doctor", "averaging", "adoption", "bulk"], BELOW_USE | USE),
+    **dict.fromkeys(USE - {"translate"}, BELOW_USE | USE),
     **dict.fromkeys(["inspect", "story", "demo"], BELOW_USE | USE | FRONT - {"compat"}),
     "cli": BELOW_USE | USE | FRONT,
     # It reads and writes others' files and builds no model: it knows ours by the names of their weights.
@@ -57,6 +60,7 @@ MAY_USE: dict[str, set[str]] = {
     "safetensors": {"checkpoint", "encoders", "compat"},
     "zstandard": {"data"},
     "ray": {"bulk"},
+    "ctranslate2": {"engines", "exporting"},
     "py3langid": {"data"},
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqloom.config.root import Config as Config
     from seqloom.config.root import read_config as read_config
-    from seqloom.runs import load as load
+    from seqloom.loading import load as load
     from seqloom.search import SearchOptions as SearchOptions
     from seqloom.translate import Translation as Translation
     from seqloom.translate import Translator as Translator
@@ -23,7 +23,7 @@ __version__ = version("seqloom")
 _HOMES = {
     "Config": "config.root",
     "read_config": "config.root",
-    "load": "runs",
+    "load": "loading",
     "SearchOptions": "search",
     "Translation": "translate",
     "Translator": "translate",

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-from torch import Tensor
+from safetensors import SafetensorError
 
 from seqloom.errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +113,18 @@ class Checkpoints:
             log.warning("%s; using the checkpoint of step %d instead.", error, newest.step)
             return newest
 
+    def weights(self, which: str | int) -> str | None:
+        """The SHA-256 of the weights that `choose` takes where nothing is damaged; None if that can't be told."""
+        try:
+            step = int(which) if which not in ("best", "last") else self.steps()[-1]
+            if which == "best":
+                best = json.loads((self._place(step) / "state.json").read_bytes())["progress"]["best_step"]
+                step = step if best is None else best
+            manifest = json.loads((self._place(step) / "manifest.json").read_bytes())
+            return str(manifest["sha256"]["model.safetensors"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
     def tidy(self) -> None:
         """Clear away what a killed process left half-done."""
         for path in self.directory.glob(".new-*"):
@@ -124,6 +138,8 @@ class Checkpoints:
 
 
 def _write(scratch: Path, place: Path, checkpoint: Checkpoint) -> None:
+    import safetensors.torch  # PyTorch is for those who read or write weights
+
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         scratch.mkdir()
@@ -172,6 +188,8 @@ def _remove(place: Path) -> None:
 
 
 def _read(place: Path) -> Checkpoint:
+    import safetensors.torch
+
     try:
         manifest = json.loads((place / "manifest.json").read_bytes())
         if manifest["format"] != FORMAT:
@@ -184,7 +202,7 @@ def _read(place: Path) -> Checkpoint:
         raise CheckpointError(f"{place} is damaged: {Path(error.filename).name} is missing") from error
     except OSError as error:
         raise CheckpointError(f"{place} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(f"{place} is damaged: its manifest can't be read") from error
 
 

@@ -171,15 +171,21 @@ class Translator:
         order = order[[len(sources[i]) > 0 for i in order]]
         if not len(order):
             return results
-        length = self.tokenizers.source.length
-        lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
-        for rows in np.split(order, cut(lengths, BATCH_TOKENS)[1:-1]):
+        for rows in self._batches(order, sources):
             demands = [self._demand(results[i], sources[i], asked) for i in rows]
             founds = self._search([sources[i] for i in rows], asked, demands, (rows + first).tolist())
             for i, found, demand in zip(rows, founds, demands, strict=True):
                 done = self._translation(results[i], sources[i], found, asked)
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
+
+    def _batches(self, order: NDArray[np.int64], sources: list[list[int]]) -> list[NDArray[np.int64]]:
+        """Which sources are searched together, given their order by length."""
+        if self.engine.makes_batches:
+            return [order]
+        length = self.tokenizers.source.length
+        lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
+        return np.split(order, cut(lengths, BATCH_TOKENS)[1:-1])
 
     def _wordings(self, glossary: Glossary | None, options: SearchOptions) -> Wordings | None:
         if glossary is None:

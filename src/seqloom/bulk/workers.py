@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from seqloom.bulk.inputs import Inputs
 from seqloom.bulk.job import SHARD_LINES, Job, Translate
 from seqloom.bulk.results import Found
 from seqloom.errors import SeqloomError, UsageError
-from seqloom.runs import load
+from seqloom.loading import load
 from seqloom.search import SearchOptions
 from seqloom.tokenizers import fingerprint
 from seqloom.translate import Translator
@@ -23,15 +21,16 @@ from seqloom.translate import Translator
 
 @dataclass(frozen=True)
 class Model:
-    """Which trained model translates, on what; a worker on another machine loads it by this."""
+    """Which trained model translates, on what and by what; a worker on another machine loads it by this."""
 
     run: Path
     checkpoint: str = "best"
     device: str = "auto"
+    engine: str = "auto"
 
     def load(self) -> Translator:
-        """The model itself.  Raises what `runs.load` does."""
-        return load(self.run, checkpoint=self.checkpoint, device=own_device(self.device))
+        """The model itself.  Raises what `loading.load` does."""
+        return load(self.run, checkpoint=self.checkpoint, device=own_device(self.device), engine=self.engine)
 
 
 def rank() -> int:
@@ -41,7 +40,11 @@ def rank() -> int:
 
 def own_device(device: str) -> str:
     """Each of the processes that torchrun started on a machine has a GPU of its own, where there are GPUs."""
-    if device == "auto" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+    if device != "auto" or "LOCAL_RANK" not in os.environ:
+        return device
+    import torch
+
+    if torch.cuda.is_available():
         return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
     return device
 

@@ -55,7 +55,7 @@ def command(
         noise=None if noise is None else _noise(noise),
         seed=seed,
     )
-    loaded = Model(run, model.checkpoint, model.device)
+    loaded = Model(run, model.checkpoint, model.device, model.engine)
     translator = loaded.load()
     how = options.checked(
         search_options,

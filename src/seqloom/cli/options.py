@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Tag = Annotated[str | None, typer.Option("--tag", help="Put this tag of the training data before each line.")]
 Runs = Annotated[
-    list[Path], typer.Argument(metavar="RUN", help="A run directory; with --ensemble, several.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="RUN", help="A run's or an export's directory; --ensemble: several.", show_default=False),
 ]
 
 
@@ -64,10 +65,13 @@ class Search(Beam):
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Group):
-    """Which of a run's models, and where it runs."""
+    """Which of a run's models, where it runs, and what runs it."""
 
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")] = "best"
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:0, ..., or auto.")] = "auto"
+    engine: Annotated[str, typer.Option("--engine", help="native, ctranslate2, or auto: the fastest that can.")] = (
+        "auto"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +96,14 @@ def checked(make: Callable[..., T], **arguments: object) -> T:
 
 def translator(runs: Sequence[Path], models: Models) -> Translator:
     """The translator of a run, or of several that translate together; UsageError if that wasn't asked for."""
-    from seqloom.runs import load
+    from seqloom.loading import load
 
     first, *others = runs
     if others and not models.ensemble:
         raise UsageError(f"{len(runs)} runs were named; say --ensemble if they are to translate together")
     if models.ensemble and not others:
         raise UsageError("--ensemble needs more than one run: RUN --ensemble RUN RUN")
-    return load(first, ensemble=others, checkpoint=models.checkpoint, device=models.device)
+    return load(first, ensemble=others, checkpoint=models.checkpoint, device=models.device, engine=models.engine)
 
 
 def search(base: SearchOptions, asked: Beam, **more: object) -> SearchOptions:

@@ -47,6 +47,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
     makes_batches: ClassVar[bool] = False  # whether it cuts what it is given into batches itself
+    whole_attention: bool = True  # whether attention, where asked for, is that of all layers and heads
 
     @abstractmethod
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:

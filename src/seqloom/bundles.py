@@ -1,0 +1,128 @@
+"""Exported models: directories that hold all that translating takes, read without PyTorch.
+
+DIR/manifest.json    what this is: the engine, the search options, the weights it was made of, the SHA-256 of each file
+DIR/config.yml       the configuration of the run
+DIR/tokenizers/      text <-> ids
+DIR/model.bin, ...   the model, as its engine wants it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from seqloom.engines.base import Engine
+from seqloom.errors import CheckpointError, UsageError
+from seqloom.search.options import SearchOptions
+from seqloom.tokenizers import Tokenizers
+from seqloom.translate import Translator
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PATHS = ("dictionary", "forbid_file")  # of the search options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What an export says of itself."""
+
+    engine: str
+    precision: str
+    search: dict[str, Any]  # those of the run's search options that aren't the default, as JSON can hold them
+    weights: str  # the SHA-256 of the checkpoint's weights that it was made of
+    model: dict[str, Any]  # what the engine must know of the model
+    files: dict[str, str]  # the SHA-256 of every other file, by its path below the directory
+    versions: dict[str, str]  # of the programs that made it
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """Raises CheckpointError if it is missing, damaged or of another format."""
+        path = directory / MANIFEST
+        try:
+            said = json.loads(path.read_bytes())
+            if said["format"] != FORMAT:
+                raise CheckpointError(f"{path} has format {said['format']}; this version of Seqloom reads {FORMAT}")
+            return cls(**said)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{directory} is no export: it has no {MANIFEST}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is damaged: it does not describe an export") from error
+
+    def write(self, directory: Path) -> None:
+        """Write it where `read` finds it."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        (directory / MANIFEST).write_text(json.dumps(said, indent=1) + "\n", "utf8")
+
+    def options(self) -> SearchOptions:
+        """The run's search options."""
+        return SearchOptions(**{name: _option(name, value) for name, value in self.search.items()})
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of all files."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
+
+def described(options: SearchOptions) -> dict[str, Any]:
+    """Search options as JSON can hold them, those that are the default left out."""
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    changed = {name: value for name, value in values.items() if value != getattr(SearchOptions, name)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in changed.items()}
+
+
+def _option(name: str, value: Any) -> Any:
+    """What `described` made a plain value of."""
+    if isinstance(value, list):
+        return tuple(value)
+    return Path(value) if name in PATHS else value
+
+
+def is_bundle(directory: Path) -> bool:
+    """Whether there is an export in this directory."""
+    return (directory / MANIFEST).is_file()
+
+
+def sums(directory: Path) -> dict[str, str]:
+    """The SHA-256 of every file in a directory but its manifest, by its path below it."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path != directory / MANIFEST)
+    return {path.relative_to(directory).as_posix(): _sum(path) for path in files}
+
+
+def load(directory: Path, *, device: str = "auto") -> Translator:
+    """The exported model in a directory, ready to translate.
+
+    Raises CheckpointError where a file is missing or isn't the one that was exported, and UsageError where its engine
+    isn't installed.
+    """
+    manifest, tokenizers = checked(directory), Tokenizers.load(directory / "tokenizers")
+    return Translator(_engine(directory, manifest, tokenizers, device), tokenizers, manifest.options())
+
+
+def checked(directory: Path) -> Manifest:
+    """What an export says of itself, once all of its files were found to be as they were made."""
+    manifest = Manifest.read(directory)
+    for name, digest in manifest.files.items():
+        try:
+            found = _sum(directory / name)
+        except OSError as error:
+            raise CheckpointError(f"{directory} is damaged: {name}: {error.strerror}") from error
+        if found != digest:
+            raise CheckpointError(f"{directory} is damaged: {name} doesn't have the SHA-256 of its manifest")
+    return manifest
+
+
+def _sum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _engine(directory: Path, manifest: Manifest, tokenizers: Tokenizers, device: str) -> Engine:
+    if manifest.engine != "ctranslate2":
+        raise UsageError(f"{directory} is for the engine {manifest.engine}, which this version of Seqloom doesn't have")
+    from seqloom.engines.ctranslate2 import CTranslate2Engine, Exported
+
+    exported = Exported(directory=directory, fingerprint=manifest.fingerprint(), **manifest.model)
+    return CTranslate2Engine(exported, tokenizers, device=device)

@@ -1,0 +1,70 @@
+"""`seqloom export`: a trained model as another program runs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqloom.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a user said of an export; None leaves what the format says."""
+
+    run: Path
+    output: Path | None
+    precision: str | None
+    checkpoint: str
+    positions: int | None
+
+
+def _ctranslate2(wanted: Wanted) -> Path:
+    from seqloom.exporting.ctranslate2 import export
+
+    return export(
+        wanted.run,
+        wanted.output,
+        precision=wanted.precision or "int8",
+        checkpoint=wanted.checkpoint,
+        positions=wanted.positions,
+    )
+
+
+FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2}  # each writes a directory and says where
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of the model.", show_default=False)],
+    to: Annotated[str, typer.Option("--to", help=f"The format: {', '.join(FORMATS)}.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where to.", show_default="RUN/exports/FORMAT-PRECISION"),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="float32, int8, int8_float32, int16, float16, bfloat16.", show_default="int8"),
+    ] = None,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last, or a step.")] = "best",
+    positions: Annotated[
+        int | None,
+        typer.Option(
+            "--positions", min=1, help="The most tokens of a sentence.", show_default="what the run's search needs"
+        ),
+    ] = None,
+) -> None:
+    """Write a trained model as another program runs it, with all that translating takes.
+
+    The directory can be used where a run can: seqloom translate DIR, seqloom evaluate DIR.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"--to must be one of {', '.join(FORMATS)}, got {to!r}")
+    wanted = Wanted(run=run, output=output, precision=precision, checkpoint=checkpoint, positions=positions)
+    place = FORMATS[to](wanted)
+    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    print(f"seqloom: wrote {place}, {size / 1e6:,.1f} MB", file=sys.stderr)

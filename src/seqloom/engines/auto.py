@@ -1,0 +1,47 @@
+"""The fast engine for what it can do, and another for the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from seqloom.engines.base import Engine, Found, Request
+
+log = logging.getLogger(__name__)
+
+
+class AutoEngine(Engine):
+    """A fast engine with one behind it that can do everything, and is loaded once it is needed."""
+
+    name: ClassVar[str] = "auto"
+    makes_batches: ClassVar[bool] = True
+
+    def __init__(self, fast: Engine, load: Callable[[], Engine]):
+        """`load` makes the engine that can do everything."""
+        self.fast, self._load = fast, load
+
+    @cached_property
+    def _other(self) -> Engine:
+        return self._load()
+
+    def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        reason = self.refusal_of_fast(request)
+        if reason is None:
+            return self.fast.search(sources, request)
+        if "_other" not in vars(self):
+            log.warning("The %s engine knows %s; the native engine translates.", self.fast.name, reason)
+        return self._other.search(sources, request)
+
+    def refusal_of_fast(self, request: Request) -> str | None:
+        """Why the fast engine won't do; None where it will."""
+        if request.attention and not self.fast.whole_attention:
+            return "no attention of all layers and heads"
+        return self.fast.refusal(request)
+
+    def fingerprint(self) -> str:
+        return self.fast.fingerprint()
+
+    def labels(self, tokens: Sequence[str]) -> list[str]:
+        return self.fast.labels(tokens)

@@ -1,0 +1,229 @@
+"""CTranslate2: exported Transformers, several times as fast on CPUs.  Nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.engines.base import Engine, Found, Request
+from seqloom.errors import CheckpointError, UsageError
+from seqloom.search.hypothesis import Hypothesis
+from seqloom.search.options import SearchOptions
+from seqloom.tokenizers import Tokenizers
+from seqloom.vocabulary import EOS, UNK
+
+if TYPE_CHECKING:
+    import ctranslate2
+
+BATCH_TOKENS = 2048  # source tokens, padding included, in one of its batches
+THREADS = 4  # more of them on one batch gain little, and then it does several batches at once
+NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
+GRANTED = {
+    *("beam_size", "n_best", "length_penalty", "length_penalty_kind", "min_length", "max_length", "max_source_length"),
+    *("unknown", "dictionary"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What must be known of an exported model to run it."""
+
+    directory: Path
+    fingerprint: str
+    positions: int | None  # that have a vector, where not all do
+    reads_end: bool = True  # whether a source's end is shown to the model
+    one_attention: bool = False  # whether the attention that it tells is all there is
+
+
+class CTranslate2Engine(Engine):
+    """An exported Transformer.
+
+    It finds what the native engine finds, but for these.  A search ends once `patience` * beam_size translations of a
+    sentence are found (https://arxiv.org/abs/2204.05424), where the native engine goes on until nothing can win any
+    more; beam size 1 is the same.  A forbidden symbol's probability goes to the others.  Attention is that of the last
+    layer, the mean over its heads.
+    """
+
+    name: ClassVar[str] = "ctranslate2"
+    makes_batches: ClassVar[bool] = True
+    whole_attention = False
+
+    def __init__(
+        self, exported: Exported, tokenizers: Tokenizers, *, device: str = "auto", patience: float = 1.0
+    ) -> None:
+        """Raises UsageError where the package is missing, CheckpointError where it can't load the model."""
+        self.exported, self.patience = exported, patience
+        self.source, self.target = tokenizers.source.vocabulary, tokenizers.target.vocabulary
+        self.translator = _loaded(exported.directory, device)
+
+    def refusal(self, request: Request) -> str | None:
+        for field in fields(request):
+            if field.name not in ("options", "forbidden", "attention", "numbers", "listener"):
+                if getattr(request, field.name) != field.default:
+                    return f"no {field.name}"
+        options = request.options
+        for option in fields(SearchOptions):
+            value = getattr(options, option.name)
+            if option.name not in GRANTED and value != option.default and (option.name != "seed" or options.sample):
+                return f"no {option.name}: {str(value).lower() if isinstance(value, bool) else value}"
+        if options.min_length > 1:
+            return f"no min_length: {options.min_length}"
+        if options.unknown == "copy" and not self.exported.one_attention:
+            return "no unknown: copy, which looks at the attention of all layers, of which it tells the last"
+        return None
+
+    def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        if reason := self.refusal(request):
+            raise UsageError(f"the ctranslate2 engine knows {reason}; choose another, or the native engine")
+        limits = [request.options.limit(self._length(source)) for source in sources]
+        self._check_positions(sources, limits)
+        tokens = [self.source.lookup(source) for source in sources]
+        founds = [
+            self._ranked(source, self._hypotheses(result, request), limit, request)
+            for source, result, limit in zip(tokens, self._run(tokens, max(limits), request), limits, strict=True)
+        ]
+        return [Found(hypotheses[: request.options.n_best]) for hypotheses in founds]
+
+    def fingerprint(self) -> str:
+        return self.exported.fingerprint
+
+    def _length(self, source: Sequence[int]) -> int:
+        return len(source) + 1 if self.exported.reads_end else max(len(source), 1)
+
+    def _check_positions(self, sources: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+        most, end = self.exported.positions, max(max(map(self._length, sources)), *limits)
+        if most is not None and end > most:
+            raise UsageError(
+                f"this export has positions for {most} tokens, and a sentence of up to {end} came; lower "
+                "max_source_length or max_length, or export again with --positions"
+            )
+
+    def _run(self, tokens: list[list[str]], limit: int, request: Request) -> list[Any]:
+        """CTranslate2's own results for sources, each target having at most `limit` tokens, its end included."""
+        options, listener = request.options, request.listener
+        forbidden = [[symbol] for symbol in self.target.lookup(i for i in request.forbidden if i != UNK)]
+        results: list[Any] = self.translator.translate_batch(
+            tokens,
+            max_batch_size=BATCH_TOKENS,
+            batch_type="tokens",
+            beam_size=options.beam_size,
+            patience=self.patience,
+            num_hypotheses=self._wanted(options),
+            length_penalty=self._exponent(options),
+            disable_unk=UNK in request.forbidden,
+            suppress_sequences=forbidden,
+            return_end_token=True,
+            max_input_length=0,  # nothing is cut off unsaid
+            max_decoding_length=limit,
+            min_decoding_length=0,
+            return_scores=True,
+            return_attention=request.attention,
+            **({"callback": _Told(listener, self.target.ids)} if listener and options.beam_size == 1 else {}),
+        )
+        return results
+
+    def _wanted(self, options: SearchOptions) -> int:
+        """How many of a sentence's hypotheses we rank ourselves: all where its score is not ours."""
+        if options.beam_size == 1 or (options.n_best == 1 and not self._exponent(options)):
+            return options.n_best
+        return round(options.beam_size * self.patience)
+
+    def _exponent(self, options: SearchOptions) -> float:
+        """Its length penalty: the score is log P / n^exponent.  With 0, a beam whose first has ended has the best."""
+        exponent = 0.0 if options.length_penalty_kind == "none" else options.length_penalty
+        return exponent if options.beam_size == 1 or options.n_best == 1 else exponent or NO_EARLY_EXIT
+
+    def _hypotheses(self, result: Any, request: Request) -> list[Hypothesis]:
+        """The hypotheses of one sentence, those that have not ended with the score -inf."""
+        exponent, found = self._exponent(request.options), []
+        for number, (symbols, score) in enumerate(zip(result.hypotheses, result.scores, strict=True)):
+            ids, length = self.target.ids(symbols), len(symbols)
+            log_prob = score * length**exponent
+            attention = _whole(result.attention[number], self.exported.reads_end) if request.attention else None
+            if ids[-1:] == [EOS]:
+                found.append(Hypothesis(ids[:-1], request.options.score(log_prob, length), log_prob, attention))
+            else:
+                found.append(Hypothesis(ids, -np.inf, log_prob, attention))
+        return found
+
+    def _ranked(self, source: list[str], found: list[Hypothesis], limit: int, request: Request) -> list[Hypothesis]:
+        """These, the best first; where one goes on to the limit, all that can be made of the sentence within it."""
+        if any(one.score == -np.inf or len(one.tokens) >= limit for one in found):
+            found = self._within(source, limit, request)
+        return sorted(found, key=lambda one: -one.score)
+
+    def _within(self, source: list[str], limit: int, request: Request) -> list[Hypothesis]:
+        """The hypotheses of a sentence, those that would go on beyond the limit ending just there."""
+        if limit == 1:
+            return [self._ended(source, [], request)]
+        (result,) = self._run([source], limit - 1, request)
+        found = self._hypotheses(result, request)
+        return [self._ended(source, one.tokens, request) if one.score == -np.inf else one for one in found]
+
+    def _ended(self, source: list[str], ids: list[int], request: Request) -> Hypothesis:
+        """These tokens and an end, with the model's own scores."""
+        target = self.target.lookup(ids)
+        (scored,) = self.translator.score_batch([source], [target], max_input_length=0)
+        log_prob, attention = float(sum(scored.log_probs)), None
+        if request.attention:
+            length = len(ids) + 1
+            (result,) = self.translator.translate_batch(
+                [source],
+                target_prefix=[target],
+                beam_size=1,
+                max_input_length=0,
+                max_decoding_length=length,
+                min_decoding_length=0,
+                return_attention=True,
+                return_end_token=True,
+            )
+            attention = _whole(result.attention[0], self.exported.reads_end)
+        return Hypothesis(ids, request.options.score(log_prob, len(ids) + 1), log_prob, attention)
+
+
+class _Told:
+    """Tells a listener the target so far, whenever CTranslate2 adds a token to it."""
+
+    def __init__(self, listener: Callable[[Sequence[int]], None], ids: Callable[[list[str]], list[int]]):
+        self.listener, self.ids, self.tokens = listener, ids, list[int]()
+
+    def __call__(self, step: ctranslate2.GenerationStepResult) -> bool:
+        token = self.ids([step.token])[0]
+        if token != EOS:
+            self.tokens.append(token)
+            self.listener(tuple(self.tokens))
+        return False
+
+
+def _whole(rows: list[list[float]], reads_end: bool) -> NDArray[np.float32]:
+    """Attention [1, 1, T, S + 1]; what CTranslate2 tells, [T, S], lacks what the source's end got."""
+    weights = np.array(rows, np.float32)
+    rest = 1 - weights.sum(1, keepdims=True) if reads_end else np.zeros_like(weights[:, :1])
+    return np.concatenate([weights, rest], 1)[None, None]
+
+
+def _loaded(directory: Path, device: str) -> ctranslate2.Translator:
+    try:
+        import ctranslate2
+    except ImportError:
+        raise UsageError("the ctranslate2 engine needs a package: pip install 'seqloom[fast]'") from None
+    name, _, index = device.partition(":")
+    if name == "auto":
+        name = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    try:
+        return ctranslate2.Translator(str(directory), device=name, device_index=int(index or 0), **_threads())
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{directory} can't be loaded on {device}: {error}") from None
+
+
+def _threads() -> dict[str, int]:
+    """How many batches at once, by how many threads each: as many as OMP_NUM_THREADS says, or there are cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    cores = int(said) if said.isdecimal() and int(said) else len(os.sched_getaffinity(0))
+    return {"intra_threads": min(cores, THREADS), "inter_threads": max(1, cores // THREADS)}

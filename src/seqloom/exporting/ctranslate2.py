@@ -1,0 +1,111 @@
+"""A run's model as CTranslate2 runs it, in a directory that can be used as a run can."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from seqloom import bundles
+from seqloom.checkpoint import Checkpoints, sync_directory
+from seqloom.config.root import read_config
+from seqloom.errors import CheckpointError, UsageError
+from seqloom.models import Model
+from seqloom.runs import check_is_run
+from seqloom.search import SearchOptions
+from seqloom.tasks.translation import build_model
+from seqloom.tokenizers import Tokenizers
+from seqloom.train import load_model
+
+PRECISIONS = ("float32", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16")
+POSITIONS = 1024  # vectors, at least, of positions that have no table
+
+
+def export(
+    run: Path,
+    directory: Path | None = None,
+    *,
+    precision: str = "int8",
+    checkpoint: str | int = "best",
+    positions: int | None = None,
+) -> Path:
+    """Write a run's model for CTranslate2 into a directory, by default RUN/exports/ctranslate2-PRECISION; say where.
+
+    `positions` is how many have a vector, where the model can say that of any; by default as many as the run's longest
+    source and target need.  Raises UsageError, naming the option, for a model that CTranslate2 can't express, and where
+    the directory holds something else than an export.
+    """
+    check_is_run(run)
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    config, tokenizers = read_config(run / "config.yml"), Tokenizers.load(run / "tokenizers")
+    chosen = Checkpoints(run / "checkpoints")
+    model = build_model(config.model, tokenizers)
+    read = chosen.choose(checkpoint)
+    load_model(model, read.model)
+    count = positions or _positions(config.search)
+    directory = directory or place_of(run, precision)
+    with _made(directory) as scratch:
+        about = write(model.eval(), tokenizers, scratch, precision=precision, positions=count)
+        tokenizers.save(scratch / "tokenizers")
+        shutil.copy(run / "config.yml", scratch)
+        bundles.Manifest(
+            engine="ctranslate2",
+            precision=precision,
+            search=bundles.described(config.search),
+            weights=chosen.weights(read.step) or "",
+            model=about,
+            files=bundles.sums(scratch),
+            versions={name: version(name) for name in ("seqloom", "ctranslate2")},
+        ).write(scratch)
+    return directory
+
+
+def place_of(run: Path, precision: str) -> Path:
+    """Where an export lies by default, so that `engine: auto` finds it."""
+    return run / "exports" / f"ctranslate2-{precision}"
+
+
+def write(
+    model: Model, tokenizers: Tokenizers, directory: Path, *, precision: str, positions: int
+) -> dict[str, int | bool | None]:
+    """Write a model's weights and vocabularies into a directory, and say what the engine must know of it."""
+    try:
+        from seqloom.exporting.ctranslate2_spec import facts, transformer_of
+    except ImportError:
+        raise UsageError("exporting for CTranslate2 needs a package: pip install 'seqloom[fast]'") from None
+    spec = transformer_of(model, tokenizers, positions=positions)
+    about = facts(spec)
+    spec.optimize(precision)
+    spec.save(str(directory))
+    return about
+
+
+def _positions(options: SearchOptions) -> int:
+    """As many as the longest source has, its end included, and its target."""
+    source = options.max_source_length + 1
+    return math.ceil(max(POSITIONS, source, options.limit(source)) / 8) * 8
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[Path]:
+    """A directory to fill, which takes the name only when it is whole; an export there gives way to it."""
+    if directory.exists() and not bundles.is_bundle(directory) and any(directory.iterdir()):
+        raise UsageError(f"{directory} holds something else than an export; choose another directory")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".new-{directory.name}-", dir=directory.parent))
+    try:
+        yield scratch
+        scratch.chmod(0o755)
+        if directory.exists():
+            shutil.rmtree(directory)
+        scratch.rename(directory)
+        sync_directory(directory.parent)
+    except OSError as error:
+        raise CheckpointError(f"{directory} could not be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

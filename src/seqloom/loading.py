@@ -1,0 +1,99 @@
+"""From a directory to a translator: a run's or an export's, with the engine that is asked for.
+
+Nothing here needs PyTorch but what needs it to run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqloom import bundles
+from seqloom.checkpoint import Checkpoints
+from seqloom.engines.auto import AutoEngine
+from seqloom.engines.base import Engine
+from seqloom.errors import SeqloomError, UsageError
+from seqloom.translate import Translator
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "native", "ctranslate2")
+FASTEST = ("int8", "int8_float32", "int8_bfloat16", "int8_float16", "int16", "bfloat16", "float16", "float32")
+
+
+def load(
+    directory: str | Path,
+    *,
+    checkpoint: str | int = "best",
+    ensemble: Sequence[str | Path] = (),
+    device: str = "auto",
+    engine: str = "auto",
+) -> Translator:
+    """The trained model in a run directory or in an export's, ready to translate.
+
+    `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
+    the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
+    together, searching as this run does.
+
+    The `engine` "auto" takes the run's fastest export that was made of these very weights, if there is one in
+    RUN/exports, and the native engine for whatever that can't do; it says so once.  Raises CheckpointError where there
+    is no checkpoint or an export is damaged, and UsageError if the engine can't run this model or isn't installed, or
+    the runs of an ensemble have different tokenizers.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    place = Path(directory)
+    if bundles.is_bundle(place):
+        return _exported(place, ensemble, device, engine)
+    if engine == "native" or (ensemble and engine == "auto"):
+        return _native(place, checkpoint, ensemble, device)
+    if ensemble:
+        raise UsageError(f"an ensemble needs the native engine, got engine {engine}")
+    exports = exports_of(place, checkpoint)
+    if engine == "auto":
+        return _fastest(place, exports, checkpoint, device)
+    if not exports:
+        raise UsageError(
+            f"{place} has no export of these weights for the engine {engine}; make one: "
+            f"seqloom export {place} --to {engine}"
+        )
+    return bundles.load(exports[0], device=device)
+
+
+def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
+    """The exports in a run directory that were made of the weights of this checkpoint, the fastest first."""
+    weights = Checkpoints(run / "checkpoints").weights(checkpoint)
+    places = [run / "exports" / f"ctranslate2-{precision}" for precision in FASTEST]
+    there = [place for place in places if bundles.is_bundle(place)]
+    return [place for place in there if weights and bundles.Manifest.read(place).weights == weights]
+
+
+def _exported(place: Path, ensemble: Sequence[str | Path], device: str, engine: str) -> Translator:
+    if ensemble:
+        raise UsageError(f"{place} is an export, and an ensemble is of runs")
+    if engine not in ("auto", bundles.Manifest.read(place).engine):
+        raise UsageError(f"{place} is an export for ctranslate2, so it can't run on the engine {engine}; name the run")
+    return bundles.load(place, device=device)
+
+
+def _native(place: Path, checkpoint: str | int, ensemble: Sequence[str | Path], device: str) -> Translator:
+    from seqloom.runs import load
+
+    return load(place, checkpoint=checkpoint, ensemble=ensemble, device=device)
+
+
+def _fastest(run: Path, exports: list[Path], checkpoint: str | int, device: str) -> Translator:
+    """The first export that can be loaded, with the native engine behind it; or the native engine alone."""
+
+    def native() -> Engine:
+        return _native(run, checkpoint, (), device).engine
+
+    for export in exports:
+        try:
+            fast = bundles.load(export, device=device)
+        except SeqloomError as error:
+            log.warning("%s; going on without it.", error)
+            continue
+        return Translator(AutoEngine(fast.engine, native), fast.tokenizers, fast.options)
+    return _native(run, checkpoint, (), device)
