@@ -16,7 +16,7 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines", "glossary"} | LEARNING | TEXT | TRAINING
+BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines", "glossary", "translation"} | LEARNING | TEXT | TRAINING
 USE = {
     *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
     *("exporting", "bulk"),
@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Validation translates freely, so a task needs the one way from text to text, which is built from the same parts.
     "glossary": VALUES | TEXT | {"search"},
     "engines": VALUES | LEARNING | TEXT,
-    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary"},
+    "translation": VALUES | TEXT | {"search", "glossary"},
+    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "translation"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
     **dict.fromkeys(USE - {"translate"}, BELOW_USE | USE),

@@ -214,7 +214,9 @@ def test_a_translation_as_plain_values() -> None:
     plain = translation.as_dict()
     assert plain["source_tokens"] == ["c", "a", "t"] and not plain["truncated"]
     assert (plain["source"], plain["target"], plain["score"]) == ("cat", translation.text, translation.score)
-    assert [list(alternative) for alternative in plain["alternatives"]] == [["text", "score", "tokens"]] * 2
+    assert [list(alternative) for alternative in plain["alternatives"]] == [
+        ["text", "score", "log_prob", "confidence", "tokens"]
+    ] * 2
     assert plain["alternatives"][0]["text"] == plain["target"]
 
 

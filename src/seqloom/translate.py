@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
-from typing import Any
+from itertools import islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.dictionary import read_dictionary
 from seqloom.data.lengths import cut
+from seqloom.data.phrases import read_phrases
 from seqloom.data.rows import tagged
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.errors import UsageError
-from seqloom.glossary import Demand, Glossary, TermReport, Wordings, borders_of, check_steerable
+from seqloom.glossary import Demand, Glossary, Wordings, borders_of, check_steerable
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Borders, Phrases
-from seqloom.search.trace import Trace
 from seqloom.tokenizers import Tokenizers
+from seqloom.tokenizers.base import UNKNOWN_TEXT
+from seqloom.tokenizers.words import WordFinder
+from seqloom.translation import Alternative as Alternative
+from seqloom.translation import Translation as Translation
 from seqloom.vocabulary import BOS, UNK
 
 WINDOW = 2000  # sentences sorted by length together; memory stays constant however many there are
@@ -32,58 +35,15 @@ CHARACTERS = 32  # the most that a token stands for; what lies beyond the longes
 
 
 @dataclass(frozen=True)
-class Alternative:
-    """One finished hypothesis as text."""
-
-    text: str
-    score: float
-    tokens: list[str]
-    attention: NDArray[np.float32] | None = field(default=None, repr=False)  # [L, H, T + 1, S + 1], both ends with eos
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What became of one source text; `alternatives` are the n best, the best first, and empty for an empty text."""
-
-    source: str
-    source_tokens: list[str]
-    alternatives: list[Alternative]
-    truncated: bool = False  # only the beginning of the source was used
-    glossary: list[TermReport] | None = None  # what became of the terms that the source has, if there is a glossary
-    trace: Trace | None = field(default=None, repr=False)  # of the search; its tokens are ids of target symbols
-
-    @property
-    def text(self) -> str:
-        """The best translation."""
-        return self.alternatives[0].text if self.alternatives else ""
-
-    @property
-    def score(self) -> float:
-        """The score of the best translation; 0 for an empty text."""
-        return self.alternatives[0].score if self.alternatives else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON."""
-        ranked = [{"text": a.text, "score": a.score, "tokens": a.tokens} for a in self.alternatives]
-        told = {
-            "source": self.source,
-            "target": self.text,
-            "score": self.score,
-            "source_tokens": self.source_tokens,
-            "alternatives": ranked,
-            "truncated": self.truncated,
-        }
-        return told if self.glossary is None else told | {"glossary": [term.as_dict() for term in self.glossary]}
-
-
-@dataclass(frozen=True)
 class _Asked:
     """What is to be found out about every sentence of a call."""
 
     options: SearchOptions
     attention: bool
     trace: bool
+    words: bool
     dictionary: Mapping[str, str]
+    forbidden: list[list[int]]  # symbols and sequences of symbols
     wordings: Wordings | None
 
     @property
@@ -91,11 +51,34 @@ class _Asked:
         return self.options.unknown == "copy"
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """What there is of a sentence that its targets may have something of."""
+
+    positions: int  # that attention looks at
+    written: Sequence[str]  # what each of them may be copied as, where anything may
+    begun: Sequence[str]  # the tokens of the prefix as they were written
+
+    def copies(self, tokens: Sequence[int], attention: NDArray[np.float32] | None) -> dict[int, str]:
+        """What stands in the place of unknown tokens, by their places; the weights are [L, H, T + 1, S + 1]."""
+        unknown = [place for place, token in enumerate(tokens) if token == UNK]
+        given = {place: self.begun[place] for place in unknown if place < len(self.begun)}
+        if not self.written or len(unknown) == len(given):
+            return given
+        assert attention is not None
+        looked_at = attention.mean((0, 1))[:, : len(self.written)].argmax(-1)  # [T + 1], never the end sign
+        return {place: self.written[looked_at[place]] for place in unknown} | given
+
+
 class Translator:
     """A trained model, whatever engine runs it, with its tokenizers."""
 
     def __init__(self, engine: Engine, tokenizers: Tokenizers, options: SearchOptions):
         self.engine, self.tokenizers, self.options = engine, tokenizers, options
+
+    @cached_property
+    def _finders(self) -> tuple[WordFinder, WordFinder]:
+        return WordFinder(self.tokenizers.source), WordFinder(self.tokenizers.target)
 
     @cached_property
     def _borders(self) -> Borders:
@@ -108,17 +91,22 @@ class Translator:
         *,
         tag: str | None = None,
         glossary: Glossary | None = None,
+        prefixes: Sequence[str] | None = None,
         attention: bool = False,
         trace: bool = False,
+        words: bool = False,
     ) -> list[Translation]:
-        """Translate each sentence, whatever the others are; on request keep `attention`, and a `trace` of the search.
+        """Translate each sentence, whatever the others are.
 
-        A `tag` is put before each sentence.  Where a sentence has terms of the `glossary`, its translation has what
+        On request keep `attention` and a `trace` of the search, and find the `words` of both sides.  A `tag` is put
+        before each sentence.  The translation of each begins with its prefix, where there are `prefixes`, except that
+        what is empty stays empty.  Where a sentence has terms of the `glossary`, its translation has what
         they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
         doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
-        than a plain beam.
+        than a plain beam.  Raises ValueError for another number of prefixes than of sentences.
         """
-        return list(self.stream(sentences, options, tag=tag, glossary=glossary, attention=attention, trace=trace))
+        asked = {"attention": attention, "trace": trace, "words": words}
+        return list(self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, **asked))
 
     def stream(
         self,
@@ -127,8 +115,10 @@ class Translator:
         *,
         tag: str | None = None,
         glossary: Glossary | None = None,
+        prefixes: Iterable[str] | None = None,
         attention: bool = False,
         trace: bool = False,
+        words: bool = False,
         first: int = 0,
     ) -> Iterator[Translation]:
         """The same for any number of sentences, in constant memory and in their order.
@@ -136,12 +126,17 @@ class Translator:
         What is drawn at random for a sentence depends on its number in the text; `first` is that of the first one here.
         """
         self.check_tag(tag)
-        remaining, options = (tagged(sentence, tag) for sentence in sentences), options or self.options
+        remaining, options = (
+            ((tagged(text, tag), begun) for text, begun in _begun(sentences, prefixes)),
+            options or self.options,
+        )
         asked = _Asked(
             options,
             attention,
             trace,
+            words,
             read_dictionary(options.dictionary) if options.dictionary else {},
+            self._forbidden(options),
             self._wordings(glossary, options),
         )
         length = self.tokenizers.source.length
@@ -159,7 +154,8 @@ class Translator:
             raise UsageError(f"this model was trained without tags, so it can't be told {tag!r}")
         raise UsageError(f"this model knows no tag {tag!r}; its tags are {', '.join(known)}")
 
-    def _window(self, sentences: list[str], asked: _Asked, first: int) -> list[Translation]:
+    def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
+        sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
         limit = self.tokenizers.source.length or asked.options.max_source_length
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
@@ -171,11 +167,14 @@ class Translator:
         order = order[[len(sources[i]) > 0 for i in order]]
         if not len(order):
             return results
+        begun = self.tokenizers.target.encode(prefixes) if any(prefixes) else None
         for rows in self._batches(order, sources):
             demands = [self._demand(results[i], sources[i], asked) for i in rows]
-            founds = self._search([sources[i] for i in rows], asked, demands, (rows + first).tolist())
+            request = replace(self._request(asked, demands), numbers=(rows + first).tolist())
+            request = replace(request, prefixes=begun and [begun[i] for i in rows])
+            founds = self.engine.search([sources[i] for i in rows], request)
             for i, found, demand in zip(rows, founds, demands, strict=True):
-                done = self._translation(results[i], sources[i], found, asked)
+                done = self._translation(results[i], sources[i], prefixes[i], found, asked)
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
 
@@ -202,27 +201,40 @@ class Translator:
         text = known.decode(source) if before.truncated else known.restore(before.source)
         return asked.wordings.demand(text, asked.options.limit(len(source) + 1) - 1)
 
-    def _search(
-        self, sources: list[list[int]], asked: _Asked, demands: list[Demand], numbers: list[int]
-    ) -> list[Found]:
+    def _forbidden(self, options: SearchOptions) -> list[list[int]]:
+        phrases = [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
+        return [ids for phrase in phrases for ids in self.tokenizers.target.spellings(phrase)]
+
+    def _request(self, asked: _Asked, demands: list[Demand]) -> Request:
         target = self.tokenizers.target
         never = target.vocabulary.ids([*target.tags, *target.unwritten])  # tags are for sources
-        request = Request(
+        unknown = (UNK,) if asked.options.unknown == "never" else ()
+        return Request(
             options=asked.options,
-            forbidden=(BOS, UNK, *never) if asked.options.unknown == "never" else (BOS, *never),
+            forbidden=(BOS, *unknown, *never, *(ids[0] for ids in asked.forbidden if len(ids) == 1)),
+            forbidden_phrases=[ids for ids in asked.forbidden if len(ids) > 1],
             attention=asked.attention or asked.copies,
             trace=asked.trace,
             phrases=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
-            numbers=numbers,
         )
-        return self.engine.search(sources, request)
 
-    def _translation(self, before: Translation, source: list[int], found: Found, asked: _Asked) -> Translation:
-        written = self._written(before.source, len(source), asked) if asked.copies else []
+    def _translation(
+        self, before: Translation, source: list[int], prefix: str, found: Found, asked: _Asked
+    ) -> Translation:
         tokens = self.tokenizers.source.tokens(source)
-        positions = len(self.engine.labels([*tokens, "the end"]))
-        alternatives = [self._alternative(one, positions, written, asked) for one in found.hypotheses]
-        return replace(before, source_tokens=self.engine.labels(tokens), alternatives=alternatives, trace=found.trace)
+        looked = _Looked(
+            positions=len(self.engine.labels([*tokens, "the end"])),
+            written=self._written(before.source, len(source), asked) if asked.copies else [],
+            begun=self.tokenizers.target.written(prefix) if prefix else [],
+        )
+        alternatives = [self._alternative(one, looked, asked) for one in found.hypotheses]
+        return replace(
+            before,
+            source_tokens=self.engine.labels(tokens),
+            alternatives=alternatives if asked.options.sample else _distinct(alternatives),
+            source_words=self._finders[0].words(source, before.source) if asked.words else None,
+            trace=found.trace,
+        )
 
     def _written(self, sentence: str, length: int, asked: _Asked) -> list[str]:
         """What each source position may be copied as, [S]."""
@@ -232,20 +244,36 @@ class Translator:
         words = [piece.strip() or piece for piece in pieces]  # a blank may be a token
         return self.engine.labels([asked.dictionary.get(word, word) for word in words])
 
-    def _alternative(self, found: Hypothesis, positions: int, written: list[str], asked: _Asked) -> Alternative:
+    def _alternative(self, found: Hypothesis, looked: _Looked, asked: _Asked) -> Alternative:
         target, weights = self.tokenizers.target, found.attention
-        shown = None if weights is None else weights[..., :positions]
+        if asked.copies and weights is None:
+            raise UsageError(
+                "unknown: copy needs attention over the source, and this model has none; choose never or show"
+            )
+        shown = None if weights is None else weights[..., : looked.positions]
         text, tokens = target.decode(found.tokens), target.tokens(found.tokens)
-        if asked.copies:
-            copies = _copies(found.tokens, shown, written)
-            text = target.filled(found.tokens, list(copies.values()))
+        if copies := looked.copies(found.tokens, shown):
+            unknown = [copies.get(t, UNKNOWN_TEXT) for t, token in enumerate(found.tokens) if token == UNK]
+            text = target.filled(found.tokens, unknown)
             tokens = [copies.get(t, token) for t, token in enumerate(tokens)]
-        return Alternative(text, found.score, tokens, shown if asked.attention else None)
+        return Alternative(
+            text,
+            found.score,
+            tokens,
+            shown if asked.attention else None,
+            found.log_prob,
+            found.token_log_probs,
+            self._finders[1].words(found.tokens, text) if asked.words else None,
+        )
 
 
-def _copies(tokens: list[int], attention: NDArray[np.float32] | None, written: list[str]) -> dict[int, str]:
-    """What stands in the place of each unknown token, by its position; the weights are [L, H, T + 1, S + 1]."""
-    if attention is None:
-        raise UsageError("unknown: copy needs attention over the source, and this model has none; choose never or show")
-    looked_at = attention.mean((0, 1))[:, : len(written)].argmax(-1)  # [T + 1], never the end sign
-    return {t: written[looked_at[t]] for t, token in enumerate(tokens) if token == UNK}
+def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    return zip(sentences, repeat("")) if prefixes is None else zip(sentences, prefixes, strict=True)
+
+
+def _distinct(alternatives: list[Alternative]) -> list[Alternative]:
+    """Of those that are the same text the first, which is the likeliest: other tokens may say the same."""
+    first: dict[str, Alternative] = {}
+    for alternative in alternatives:
+        first.setdefault(alternative.text, alternative)
+    return list(first.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,3 +19,8 @@ class Hypothesis:
     log_prob: float
     attention: NDArray[Any] | None = None  # [L, H, T + 1, S]; row t was looked at when token t was chosen, eos last
     token_log_probs: tuple[float, ...] = ()  # T + 1, each given those before it, eos last; none where no engine says
+
+
+def confidence(log_probs: Sequence[float]) -> float | None:
+    """The geometric mean of probabilities, given their logarithms; None where there are none."""
+    return math.exp(sum(log_probs) / len(log_probs)) if log_probs else None
