@@ -21,6 +21,7 @@ from seqloom.cli import (
     distill,
     evaluate,
     export,
+    import_,
     infer,
     init,
     inspect,
@@ -55,6 +56,7 @@ for module in (
     evaluate,
     average,
     export,
+    import_,
     inspect,
     report,
     infer,
@@ -62,7 +64,7 @@ for module in (
     vocabulary,
     toy_data,
 ):
-    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(grouped(module.command))
+    app.command(module.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"))(grouped(module.command))
 
 
 def _print_version(wanted: bool) -> None:

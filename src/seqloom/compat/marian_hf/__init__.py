@@ -1,0 +1,3 @@
+"""MarianMT models of Hugging Face's transformers, read and written."""
+
+from seqloom.compat.marian_hf.reading import read as read
