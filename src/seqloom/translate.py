@@ -212,7 +212,7 @@ class Translator:
         return Request(
             options=asked.options,
             forbidden=(BOS, *unknown, *never, *(ids[0] for ids in asked.forbidden if len(ids) == 1)),
-            forbidden_phrases=[ids for ids in asked.forbidden if len(ids) > 1],
+            forbidden_phrases=tuple(ids for ids in asked.forbidden if len(ids) > 1),
             attention=asked.attention or asked.copies,
             trace=asked.trace,
             phrases=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
