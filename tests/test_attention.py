@@ -187,10 +187,10 @@ def test_causal_attention_over_a_growing_memory_is_that_over_the_whole(sizes: tu
     seen = attention(x, Memory(*attention.key_values(x)), weights=True, causal=True)
     whole, shares = seen.context, seen.weights
     assert shares is not None and shares.triu(1).abs().max() == 0
-    memory, pieces = Memory(*attention.key_values(x[:, :0])), []
+    past, pieces = attention.start(x), []
     for piece in x.split(sizes, 1):
-        memory = memory.extend(*attention.key_values(piece))
-        pieces.append(attention(piece, memory, weights=weights, causal=True).context)
+        past = past.extend(*attention.key_values(piece))
+        pieces.append(attention(piece, past.memory(), weights=weights, causal=True).context)
     assert_close(torch.cat(pieces, 1), whole)
 
 

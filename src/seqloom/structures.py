@@ -21,16 +21,25 @@ def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)(map_tensors(function, item) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: map_tensors(function, getattr(value, f.name)) for f in fields(value)})
+        return _with_fields(value, lambda inside: map_tensors(function, inside))
     return value
+
+
+def _with_fields(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The same with what `function` makes of each field."""
+    return replace(value, **{f.name: function(getattr(value, f.name)) for f in fields(value)})
 
 
 class Rows:
     """A value whose tensors all have one row per sentence or hypothesis in dimension 0."""
 
-    def select(self, rows: Tensor) -> Self:
-        """The value whose row i is row `rows[i]` of this one: repeats, reorders or drops rows."""
-        return map_tensors(lambda tensor: tensor.index_select(0, rows), self)  # type: ignore[no-any-return]
+    def select(self, rows: Tensor, groups: Tensor | None = None) -> Self:
+        """The value whose row i is row `rows[i]` of this one: repeats, reorders or drops rows.
+
+        Who knows that rows stand in groups of one size, and those of group i all come from the group `groups[i]` of
+        this value, may say so (`groups` rise): what the rows of a group share is then not copied for each of them.
+        """
+        return _with_fields(self, lambda value: _selected(value, rows, groups))  # type: ignore[no-any-return]
 
     def to(self, device: torch.device | str) -> Self:
         """The same value on another device."""
@@ -39,6 +48,19 @@ class Rows:
     def pinned(self) -> Self:
         """The same value in memory that a GPU reads by itself."""
         return map_tensors(lambda tensor: tensor.pin_memory(), self)  # type: ignore[no-any-return]
+
+
+def _selected(value: Any, rows: Tensor, groups: Tensor | None) -> Any:
+    """`select` of whatever is in a value; each value inside it has a say of its own."""
+    if isinstance(value, Rows):
+        return value.select(rows, groups)
+    if isinstance(value, Tensor):
+        return value.index_select(0, rows) if value.ndim else value
+    if isinstance(value, (tuple, list)):
+        return type(value)(_selected(item, rows, groups) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _with_fields(value, lambda inside: _selected(inside, rows, groups))
+    return value
 
 
 @dataclass(frozen=True)
@@ -69,8 +91,8 @@ class Batch(Rows):
         if not self.wanted:
             object.__setattr__(self, "wanted", tuple(self.target.mask[:, 1:].sum(1).tolist()))
 
-    def select(self, rows: Tensor) -> Batch:
-        return replace(super().select(rows), wanted=tuple(self.wanted[row] for row in rows.tolist()))
+    def select(self, rows: Tensor, groups: Tensor | None = None) -> Batch:
+        return replace(super().select(rows, groups), wanted=tuple(self.wanted[row] for row in rows.tolist()))
 
     def part(self, rows: slice) -> Batch:
         """The batch with these rows only."""
@@ -118,18 +140,50 @@ class Past(Rows):
 
 @dataclass(frozen=True)
 class Memory(Rows):
-    """Positions that an attention can look at; `extend` makes it a cache that grows."""
+    """Positions that an attention can look at.
 
-    keys: Tensor  # [N, H, S, D]
-    values: Tensor  # [N, H, S, D]
-    mask: Tensor | None = None  # [N, S] True at real tokens; None when every position is real
+    In a beam all hypotheses of a sentence look at the same source.  Where an attention answers each query by itself, so
+    that it doesn't matter who else asks, it makes a memory that can be `shared`: one row then serves as many rows of
+    queries, side by side, and the attention asks for them `together` and gives its answers `apart`.
+    """
+
+    keys: Tensor  # [B, H, S, D], B = N unless shared
+    values: Tensor  # [B, H, S, D]
+    mask: Tensor | None = None  # [B, S] True at real tokens; None when every position is real
     past: Past | None = None
+    shared: int | None = None  # by how many rows each of these is: N = B * shared; None where it never can be
 
-    def extend(self, keys: Tensor, values: Tensor) -> Memory:
-        """This memory with newer positions [N, H, T, D] behind it."""
-        if not self.keys.size(2):  # and nothing is copied
-            return replace(self, keys=keys, values=values)
-        return replace(self, keys=torch.cat([self.keys, keys], 2), values=torch.cat([self.values, values], 2))
+    def select(self, rows: Tensor, groups: Tensor | None = None) -> Memory:
+        if self.shared is None:
+            return super().select(rows, groups)
+        if groups is None:
+            return replace(super().select(rows // self.shared), shared=1)
+        kept = self if len(groups) == len(self.keys) else super().select(groups)
+        return replace(kept, shared=len(rows) // len(groups))
+
+    def together(self, queries: Tensor) -> Tensor:
+        """Queries [N, T, D] as those of its own rows, [B, shared * T, D]."""
+        alone = self.shared is None or self.shared == 1
+        return queries if alone else queries.reshape(len(self.keys), -1, queries.size(2))
+
+    def apart(self, seen: Attended) -> Attended:
+        """The answer to such queries as that to the rows which asked."""
+        K = self.shared
+        if K is None or K == 1:
+            return seen
+        context, weights, log_prob = seen.context, seen.weights, seen.log_prob
+        return replace(
+            seen,
+            context=context.reshape(-1, context.size(1) // K, context.size(2)),
+            weights=None if weights is None else _of_rows(weights, K),
+            log_prob=None if log_prob is None else log_prob.reshape(-1, log_prob.size(1) // K),
+        )
+
+
+def _of_rows(weights: Tensor, K: int) -> Tensor:
+    """[B, H, K T, S] -> [B K, H, T, S]."""
+    B, H, queries, S = weights.shape
+    return weights.view(B, H, K, queries // K, S).transpose(1, 2).flatten(0, 1)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_step_by_step_is_all_at_once(kind: str, sizes: tuple[int, ...]) -> None:
         context, past = attention.step(piece, past)
         pieces.append(context)
     assert_close(torch.cat(pieces, 1), whole)
-    assert past.keys.shape == (N, 1, T, HEAD)
+    assert past.memory().keys.shape == (N, 1, T, HEAD)
 
 
 @pytest.mark.parametrize("shared", [1, 2, 3, 6])

@@ -24,10 +24,11 @@ class AdditiveAttention(Attention):
         self.score = nn.Linear(size, 1, bias=False)
 
     def memory(self, source: Encoded) -> Memory:
-        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
+        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask, shared=1)
 
     def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
-        scores = self.score(torch.tanh(self.query(query)[:, :, None] + keys[:, None]))[..., 0]  # [N, T, S]
+        asked = self.query(memory.together(query))
+        scores = self.score(torch.tanh(asked[:, :, None] + keys[:, None]))[..., 0]  # [N, T, S]
         shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
-        return Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None)
+        return memory.apart(Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None))

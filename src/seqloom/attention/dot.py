@@ -40,10 +40,10 @@ class DotAttention(Attention):
         self.scale = (size or query_size) ** -0.5 if scaled else 1.0
 
     def memory(self, source: Encoded) -> Memory:
-        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask)
+        return Memory(self.key(source.keys)[:, None], source.values[:, None], source.mask, shared=1)
 
     def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         keys, values = memory.keys[:, 0], memory.values[:, 0]  # [N, S, D]
-        scores = (self.query(query) * self.scale).to(keys.dtype) @ keys.mT  # [N, T, S]
+        scores = (self.query(memory.together(query)) * self.scale).to(keys.dtype) @ keys.mT  # [N, T, S]
         shares = weigh(scores, None if memory.mask is None else memory.mask[:, None])
-        return Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None)
+        return memory.apart(Attended(shares.to(values.dtype) @ values, memory, shares[:, None] if weights else None))

@@ -73,7 +73,8 @@ class GeneralAttention(Attention):
 
     def memory(self, source: Encoded) -> Memory:
         values = split_heads(self.value(source.values), self.heads)
-        return Memory(self.compatibility.memory(source.keys), values, source.mask)
+        alone = self.looks_back or self.distribution.counts  # what earlier queries did is a matter of each row
+        return Memory(self.compatibility.memory(source.keys), values, source.mask, shared=None if alone else 1)
 
     def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         if not self.looks_back:
@@ -85,20 +86,21 @@ class GeneralAttention(Attention):
 
     def _asked(self, query: Tensor, memory: Memory, *, weights: bool) -> Attended:
         """What queries see that needn't know of each other."""
-        past = memory.past or self._nothing_yet(memory)
+        past, query = memory.past or self._nothing_yet(memory), memory.together(query)
         scores = self.compatibility(query, self._keys(memory, past), past)  # [N, H, T, S]
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))  # sums need the precision
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]
         shares = self.distribution(scores, mask, query, past.step)
         context = self.dropout(shares).to(memory.values.dtype) @ memory.values  # [N, H, T, D / H]
         drawn = self.distribution.drawn(scores, mask, shares)
-        return Attended(
+        seen = Attended(
             self.out(context.transpose(1, 2).flatten(-2)),
             self._after(memory, past, shares),
             shares if weights else None,
             self._penalty(shares, past) + drawn.penalty,
             drawn.log_prob,
         )
+        return memory.apart(seen)
 
     def _nothing_yet(self, memory: Memory) -> Past:
         if not self.looks_back:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seqloom.attention.base import split_heads
 from seqloom.attention.multi_head import MultiHeadAttention
+from seqloom.layers.cache import Cache
 from seqloom.layers.distances import NO_DISTANCES, Distances
 from seqloom.layers.history import History
 from seqloom.structures import Attended, Memory, Widths
@@ -43,10 +44,9 @@ class SelfAttention(MultiHeadAttention, History):
             mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
         return self._look(q, memory, mask, self.distances, weights=weights)
 
-    def start(self, like: Tensor) -> Memory:
-        nothing = like.new_zeros(len(like), self.key_value_heads, 0, self.output_size // self.heads)
-        return Memory(nothing, nothing)
+    def start(self, like: Tensor) -> Cache:
+        return Cache()
 
-    def step(self, x: Tensor, past: Memory) -> tuple[Tensor, Memory]:
-        past = past.extend(*self.key_values(x, past.keys.size(2)))
-        return self.forward(x, past, causal=True).context, past
+    def step(self, x: Tensor, past: Cache) -> tuple[Tensor, Cache]:
+        past = past.extend(*self.key_values(x, past.length))
+        return self.forward(x, past.memory(), causal=True).context, past

@@ -114,8 +114,9 @@ class AttendingBlock(nn.Module):
 
 def _lengths(memory: Memory) -> Tensor:
     """How many real positions each row has, [N]."""
-    N, _, S, _ = memory.keys.shape
-    return torch.full((N,), S, device=memory.keys.device) if memory.mask is None else memory.mask.sum(1)
+    B, _, S, _ = memory.keys.shape
+    lengths = torch.full((B,), S, device=memory.keys.device) if memory.mask is None else memory.mask.sum(1)
+    return lengths if memory.shared is None else lengths[:, None].expand(-1, memory.shared).flatten()
 
 
 def _readout(embedding: Embedding, size: int, *, dropout: float) -> nn.Linear:

@@ -95,7 +95,7 @@ def beam_search(
             break
         rows, tokens, gains = (x.gather(1, choice)[going].flatten() for x in (rows, tokens, gains))
         sentences = sentences[going]
-        beam = _picked(beam, rows)
+        beam = _picked(beam, rows, going.nonzero()[:, 0])
         beam = replace(
             beam,
             tokens=torch.cat([beam.tokens, tokens[:, None]], 1),
@@ -159,7 +159,8 @@ def _first(decoder: Decoder, source: Encoded, chooser: Chooser, numbers: Tensor)
     tokens = torch.full((B * K, 1), BOS, device=device)
     log_probs = chooser.first(B, device).flatten()
     steps = torch.zeros(B * K, 0, device=device)
-    return UnderWay(decoder.start(source).select(rows), tokens, log_probs, steps, None, carried=chooser.start(numbers))
+    state = decoder.start(source).select(rows, torch.arange(B, device=device))
+    return UnderWay(state, tokens, log_probs, steps, None, carried=chooser.start(numbers))
 
 
 def _ending(beam: UnderWay, row: int, gain: float, log_prob: float) -> Hypothesis:
@@ -169,10 +170,10 @@ def _ending(beam: UnderWay, row: int, gain: float, log_prob: float) -> Hypothesi
     return Hypothesis(beam.tokens[row, 1:].tolist(), 0.0, log_prob, weights, gains)
 
 
-def _picked(beam: UnderWay, rows: Tensor) -> UnderWay:
-    """`beam.select(rows)`, without copying where each row stays in its place, as in greedy search it mostly does."""
+def _picked(beam: UnderWay, rows: Tensor, groups: Tensor) -> UnderWay:
+    """`beam.select`, without copying where each row stays in its place, as in greedy search it mostly does."""
     unmoved = len(rows) == len(beam.tokens) and bool((rows == torch.arange(len(rows), device=rows.device)).all())
-    return beam if unmoved else beam.select(rows)
+    return beam if unmoved else beam.select(rows, groups)
 
 
 def _array(x: Tensor) -> NDArray[Any]:
