@@ -73,10 +73,9 @@ class Decoder:
         return sys.executable if self.cuts else str(peers / self.toolkit / "bin" / "python")
 
     def _write(self, model: Model, folder: Path) -> None:
-        if self.precision:
-            (folder / "run").write_text(str(exported(model, self.precision)), "utf8")
-        elif self.toolkit == "seqloom":
-            (folder / "run").write_text(str(model.run.resolve()), "utf8")
+        run = exported(model, self.precision) if self.precision else model.run.resolve()
+        (folder / "run").write_text(str(run), "utf8")
+        (folder / "engine").write_text("ctranslate2" if self.precision else "native", "utf8")
         if not model.trained:
             recurrent.WRITERS[self.toolkit](model.symbols, folder)
         elif self.toolkit in weights.WRITERS:

@@ -13,12 +13,16 @@ from .base import How, Toolkit, Translate, in_batches
 
 
 class Loaded(Toolkit):
-    """The run that the file `run` names; or, if there is a recurrent.json, a model like that with its tokenizer."""
+    """The run or export that the file `run` names, with the engine that the file `engine` names.
+
+    If there is a recurrent.json, a model like that with the run's tokenizer.
+    """
 
     def __init__(self, folder: Path):
         import seqloom
 
-        self.translator = seqloom.load((folder / "run").read_text("utf8"), device="cpu")
+        run, engine = ((folder / name).read_text("utf8") for name in ("run", "engine"))
+        self.translator = seqloom.load(run, engine=engine, device="cpu")
         if (folder / "recurrent.json").exists():
             self.translator = recurrent(json.loads((folder / "recurrent.json").read_text()), self.translator)
 
