@@ -157,9 +157,10 @@ class Translator:
     def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
         limit = self.tokenizers.source.length or asked.options.max_source_length
+        blank = Translation("", [], [], glossary=[] if asked.wordings else None)
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
-            Translation(sentence, [], [], truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
+            replace(blank, source=sentence, truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
             for sentence, ids in zip(sentences, encoded, strict=True)
         ]
         sources = [ids[:limit] for ids in encoded]
@@ -215,7 +216,7 @@ class Translator:
             forbidden_phrases=tuple(ids for ids in asked.forbidden if len(ids) > 1),
             attention=asked.attention or asked.copies,
             trace=asked.trace,
-            phrases=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
+            glossary=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
         )
 
     def _translation(

@@ -24,7 +24,7 @@ class Request:
     prefixes: Sequence[Sequence[int]] | None = None  # what the target of each source begins with
     attention: bool = False
     trace: bool = False
-    phrases: Phrases | None = None  # what the target of each source must say
+    glossary: Phrases | None = None  # what the target of each source must say
     numbers: Sequence[int] | None = None  # of the sentences in their text, by which samples differ; by default from 0
     listener: Callable[[Sequence[int]], None] | None = None  # told the best target so far of the only source
 
@@ -32,7 +32,7 @@ class Request:
         """The same for some of the sources only."""
         numbers = None if self.numbers is None else [self.numbers[row] for row in rows]
         prefixes = None if self.prefixes is None else [self.prefixes[row] for row in rows]
-        return replace(self, numbers=numbers, prefixes=prefixes, phrases=self.phrases and self.phrases.only(rows))
+        return replace(self, numbers=numbers, prefixes=prefixes, glossary=self.glossary and self.glossary.only(rows))
 
 
 class Found(NamedTuple):

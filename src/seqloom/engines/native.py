@@ -36,8 +36,8 @@ class NativeEngine(Engine):
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         found = self._found(sources, request)
         lost = [row for row, one in enumerate(found) if not one.hypotheses]
-        if request.phrases and lost:  # what they must say is forbidden, or has no room: so they needn't
-            free = self._found([sources[row] for row in lost], replace(request.only(lost), phrases=None))
+        if request.glossary and lost:  # what they must say is forbidden, or has no room: so they needn't
+            free = self._found([sources[row] for row in lost], replace(request.only(lost), glossary=None))
             for row, one in zip(lost, free, strict=True):
                 found[row] = one
         return found
@@ -51,7 +51,7 @@ class NativeEngine(Engine):
             request.options,
             rules=_rules(request),
             prefixes=request.prefixes,
-            chooser=Constrained(request.options, request.phrases, self.device) if request.phrases else None,
+            chooser=Constrained(request.options, request.glossary, self.device) if request.glossary else None,
             attention=request.attention,
             recorder=recorder,
             numbers=None if request.numbers is None else torch.tensor(request.numbers),
