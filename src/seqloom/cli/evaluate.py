@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from seqloom.cli import glossary as glossaries
 from seqloom.cli import options
 from seqloom.errors import UsageError
 
@@ -27,6 +28,7 @@ def command(
     bootstrap: Annotated[int, typer.Option("--bootstrap", help="Resamples for the 95 % interval; 0 for none.")] = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     tag: options.Tag = None,
+    glossary: glossaries.Option = None,
 ) -> None:
     """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
 
@@ -49,7 +51,12 @@ def command(
     sources, references = parallel_lines(source, reference)
     translator = options.translator(runs, models)
     chosen = options.search(translator.options, search)
-    hypotheses = [translation.text for translation in translator.stream(sources, chosen, tag=tag)]
+    terms, honoured, hypotheses = glossaries.read(glossary, chosen), glossaries.Honoured(), []
+    for number, translation in enumerate(translator.stream(sources, chosen, tag=tag, glossary=terms)):
+        honoured.hear(number, translation.glossary)
+        hypotheses.append(translation.text)
+    if terms:
+        honoured.give()
     if output:
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
     references = [translator.tokenizers.target.restore(line) for line in references]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from seqloom.cli import glossary as glossaries
 from seqloom.cli import options
 from seqloom.vocabulary import SPECIALS, UNK
 
@@ -23,6 +24,7 @@ def command(
     n_best: Annotated[int | None, typer.Option("--n-best", help="Give so many translations of each line.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with scores and alternatives.")] = False,
     tag: options.Tag = None,
+    glossary: glossaries.Option = None,
 ) -> None:
     """Translate standard input to standard output: one line in is one line out, as it comes, empty ones included.
 
@@ -35,9 +37,13 @@ def command(
     translator = options.translator(runs, models)
     chosen = options.search(translator.options, search, n_best=n_best)
     translator.check_tag(tag)  # before anyone waits for input
+    terms, honoured = glossaries.read(glossary, chosen), glossaries.Honoured()
     first, notice = 0, UnknownNotice()
     for group in input_groups(input):
-        for number, translation in enumerate(translator.stream(group, chosen, tag=tag, first=first), first):
+        for number, translation in enumerate(
+            translator.stream(group, chosen, tag=tag, glossary=terms, first=first), first
+        ):
+            honoured.hear(number, translation.glossary)
             notice.hear(translation.source_tokens)
             if translation.truncated:
                 print(
@@ -55,6 +61,8 @@ def command(
         first += len(group)
         sys.stdout.flush()
         notice.give()
+    if terms:
+        honoured.give()
 
 
 class UnknownNotice:
