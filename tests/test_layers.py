@@ -16,8 +16,10 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-BELOW_USE = VALUES | PARTS | {"encoders", "decoders", "tasks", "engines", "glossary", "translation"} | LEARNING | TEXT | TRAINING
+TRANSLATING = {"tasks", "engines", "glossary", "translation", "scoring", "alignment"}
+BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
+    "reranking",
     *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
     *("exporting", "bulk"),
 }
@@ -36,7 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "glossary": VALUES | TEXT | {"search"},
     "engines": VALUES | LEARNING | TEXT,
     "translation": VALUES | TEXT | {"search", "glossary"},
-    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "translation"},
+    "scoring": VALUES | TEXT | {"search", "engines", "translation"},
+    "alignment": VALUES | {"translation"},
+    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "translation", "scoring"},
+    "reranking": VALUES | TEXT | {"translation", "translate"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),
     **dict.fromkeys(USE - {"translate"}, BELOW_USE | USE),

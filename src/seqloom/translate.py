@@ -17,6 +17,7 @@ from seqloom.data.rows import tagged
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.errors import UsageError
 from seqloom.glossary import Demand, Glossary, Wordings, borders_of, check_steerable
+from seqloom.scoring import Scored, Scorer
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Borders, Phrases
@@ -144,6 +145,19 @@ class Translator:
         while window := list(islice(remaining, size)):
             yield from self._window(window, asked, first)
             first += len(window)
+
+    def score(
+        self, pairs: Iterable[tuple[str, str]], options: SearchOptions | None = None, *, tag: str | None = None
+    ) -> Iterator[Scored]:
+        """What the model says of each target, given its source; in constant memory and in their order.
+
+        Targets are cut into tokens as the tokenizer cuts them, which need not be as a search would have written them.
+        The score is normalised as `options` say, a coverage penalty apart.  Raises UsageError as `stream` does, and for
+        an engine that can't score.
+        """
+        self.check_tag(tag)
+        scorer = Scorer(self.engine, self.tokenizers, options or self.options)
+        return scorer.scores((tagged(source, tag), target) for source, target in pairs)
 
     def check_tag(self, tag: str | None) -> None:
         """Raises UsageError unless this is a tag of the training data, or None."""

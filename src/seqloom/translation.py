@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +40,14 @@ class Alternative:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, ready for JSON."""
-        told: dict[str, Any] = {"text": self.text, "score": self.score, "log_prob": self.log_prob}
+        told: dict[str, Any] = {"text": self.text, "score": finite(self.score), "log_prob": finite(self.log_prob)}
         told |= {"confidence": self.confidence, "tokens": self.tokens}
         if self.words is not None:
             pairs = zip(self.words, self.word_confidences(), strict=True)
             told["words"] = [[word.text, sure] for word, sure in pairs]
-        return told | ({"features": dict(self.features)} if self.features else {})
+        if self.features:
+            told["features"] = {name: finite(value) for name, value in self.features.items()}
+        return told
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Translation:
         told = {
             "source": self.source,
             "target": self.text,
-            "score": self.score,
+            "score": finite(self.score),
             "confidence": self.confidence,
             "source_tokens": self.source_tokens,
             "alternatives": [alternative.as_dict() for alternative in self.alternatives],
@@ -88,3 +91,8 @@ class Translation:
         if self.source_words is not None:
             told["source_words"] = [word.text for word in self.source_words]
         return told if self.glossary is None else told | {"glossary": [term.as_dict() for term in self.glossary]}
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, which has no infinity: None stands for it."""
+    return value if math.isfinite(value) else None

@@ -26,7 +26,7 @@ def search_options(
     method: Method, base: SearchOptions, *, beam_size: int = 5, top_k: int = 10, temperature: float = 1.0, seed: int = 1
 ) -> SearchOptions:
     """How a method searches; what it has no use for is not looked at.  ValueError for what can't be meant."""
-    plain = replace(base, n_best=1, sample=False, temperature=1.0, top_k=None, top_p=None)
+    plain = base.beam(base.beam_size)
     match method:
         case "greedy":
             return replace(plain, beam_size=1)

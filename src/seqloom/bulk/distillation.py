@@ -35,7 +35,7 @@ class Distillation:
 
     def search_options(self, base: SearchOptions, *, beam_size: int = 5) -> SearchOptions:
         """How the teacher searches; to be like a reference, all of its beam is looked at."""
-        plain = replace(base, n_best=1, sample=False, temperature=1.0, top_k=None, top_p=None, beam_size=beam_size)
+        plain = base.beam(beam_size)
         return replace(plain, n_best=beam_size) if self.method == "interpolation" else plain
 
     def making(self, job: Job) -> Callable[[], dict[str, Any]]:

@@ -34,13 +34,33 @@ class Beam(Group):
     length_penalty: Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")] = (
         None
     )
+    length_penalty_kind: Annotated[
+        str | None, typer.Option("--length-penalty-kind", help="gnmt: ((5+n)/6)^alpha, average: n^alpha, or none.")
+    ] = None
+    coverage_penalty: Annotated[
+        float | None, typer.Option("--coverage-penalty", help="Beta of Wu et al.: wants all of a source looked at.")
+    ] = None
+    min_length: Annotated[int | None, typer.Option("--min-length", help="The fewest tokens of a translation.")] = None
     max_length: Annotated[int | None, typer.Option("--max-length", help="The most tokens of a translation.")] = None
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option("--no-repeat-ngram", help="No so many tokens in a row come twice in a translation.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Beam):
     """All that can be said of a search; None leaves what the run says."""
 
+    diverse_groups: Annotated[
+        int | None, typer.Option("--diverse-groups", help="So many smaller beams that keep away from each other.")
+    ] = None
+    diversity: Annotated[float | None, typer.Option("--diversity", help="Of --diverse-groups: how far away.")] = None
+    forbid: Annotated[
+        list[str] | None, typer.Option("--forbid", help="Never write this phrase; may be said several times.")
+    ] = None
+    forbid_file: Annotated[
+        Path | None, typer.Option("--forbid-file", help="Never write the phrases in this file, one a line.")
+    ] = None
     unknown: Annotated[
         str | None, typer.Option("--unknown", help="Unknown words: never, show as ⁇, or copy from the source.")
     ] = None
@@ -108,16 +128,24 @@ def translator(runs: Sequence[Path], models: Models) -> Translator:
 
 def search(base: SearchOptions, asked: Beam, **more: object) -> SearchOptions:
     """The run's search options with the user's changes; UsageError for values that can't be meant."""
-    changes = {name: value for name, value in (vars(asked) | more).items() if value is not None and value is not False}
+    changes = {name: value for name, value in (vars(asked) | more).items() if _is_said(value)}
     sampled = base.sample or "sample" in changes
     if "sample" in changes and "beam_size" in changes:
         raise UsageError("--beam-size is for beam search; with --sample, --n-best says how many translations are drawn")
     if "seed" in changes and not sampled:
         raise UsageError("--seed is for --sample: beam search leaves nothing to chance")
     if "beam_size" in changes and base.sample:  # a beam after all
-        changes |= {"sample": False, "temperature": 1.0, "top_k": None, "top_p": None}
+        base = checked(partial(base.beam, base.beam_size))
+    if "sample" in changes and base.diverse_groups > 1 and "diverse_groups" not in changes:  # no beams after all
+        base = base.beam(base.beam_size)
+    if isinstance(asked, Search) and asked.forbid:
+        changes["forbid"] = tuple(asked.forbid)
     if "dictionary" in changes:
         changes.setdefault("unknown", "copy")
     if changes.get("unknown") in ("never", "show"):
         changes.setdefault("dictionary", None)  # the run's own would have no use
     return checked(partial(replace, base), **changes)
+
+
+def _is_said(value: object) -> bool:
+    return value is not None and value is not False and value != []

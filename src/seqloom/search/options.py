@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -114,6 +114,11 @@ class SearchOptions:
         for name, neutral in (("temperature", 1.0), ("top_k", None), ("top_p", None)):
             if getattr(self, name) != neutral and not self.sample:
                 raise ValueError(f"{name} is for sample: true, got {name} {getattr(self, name)} and sample: false")
+
+    def beam(self, size: int) -> SearchOptions:
+        """The same with one beam of this size, one result, and nothing drawn at random."""
+        undrawn = replace(self, sample=False, temperature=1.0, top_k=None, top_p=None, n_best=1)
+        return replace(undrawn, diverse_groups=1, diversity=DIVERSITY, beam_size=size)
 
     @property
     def width(self) -> int:

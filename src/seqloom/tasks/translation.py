@@ -68,7 +68,8 @@ class TranslationTask(Task):
             if self.measures.count(name) > 1:
                 raise ValueError(f"two of its measures are called {name!r}: each needs a name of its own")
         self.setting, self.examples, self.valid_most = setting, examples, valid_most
-        self.valid_search = SearchOptions(beam_size=valid_beam_size, length_penalty=setting.search.length_penalty)
+        penalty, kind = setting.search.length_penalty, setting.search.length_penalty_kind
+        self.valid_search = SearchOptions(beam_size=valid_beam_size, length_penalty=penalty, length_penalty_kind=kind)
 
     def prepare(self, directory: Path) -> None:
         self.files = _Files(self.setting, cache_directory(self.setting.data.cache, fallback=directory / "cache"))
