@@ -19,9 +19,8 @@ TRAINING = {"optim", "train", "hooks", "checkpoint"}
 TRANSLATING = {"tasks", "engines", "glossary", "translation", "scoring", "alignment"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
-    "reranking",
     *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
-    *("exporting", "bulk"),
+    *("exporting", "bulk", "reranking"),
 }
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 

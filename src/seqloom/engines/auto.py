@@ -34,6 +34,9 @@ class AutoEngine(Engine):
             log.warning("The %s engine knows %s; the native engine translates.", self.fast.name, reason)
         return self._other.search(sources, request)
 
+    def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        return self._other.score(sources, targets)
+
     def refusal_of_fast(self, request: Request) -> str | None:
         """Why the fast engine won't do; None where it will."""
         if request.attention and not self.fast.whole_attention:
