@@ -36,6 +36,17 @@ BENCHMARKS = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SEQLOOM_DATA") or BENCHMARKS.parent.parent / "shared" / "data") / "mt"
 TEXTS = {"multi30k": "multi30k/test_2016_flickr", "newstest2014": "newstest-en-de/newstest2014"}
 OURS = "seqloom"
+WANTED = {  # how many times as fast the first is to be as the second
+    "transformer": {
+        ("seqloom", "fairseq"): 1.5,
+        ("seqloom", "hf"): 2.5,
+        ("seqloom", "eole"): 2.0,
+        ("seqloom", "joeynmt"): 2.0,
+        ("seqloom ctranslate2 float32", "ctranslate2 float32"): 0.97,
+        ("seqloom ctranslate2 int8", "ctranslate2 int8"): 0.97,
+    },
+    "recurrent": {("seqloom", "eole"): 1.0, ("seqloom", "joeynmt"): 1.0},
+}
 SPREAD = 10  # one by one, only every so many sentences are translated
 WARM_UP = 0.1  # of the sentences, before they are all translated for the first time
 Found = dict[str, Any]
@@ -209,6 +220,17 @@ def table(found: Found) -> str:
     return "\n".join(lines)
 
 
+def bars(name: str, known: Mapping[str, Found], keys: Sequence[str]) -> str:
+    """What was wanted of a model beside what was found, a line a pair of systems and a column a setting."""
+    heads = [f"{name}: how many times as fast", "wanted", *(key.split(", ", 1)[1] for key in keys)]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for (mine, other), wanted in WANTED[name].items():
+        pairs = [[known[key]["systems"].get(system, {}) for system in (mine, other)] for key in keys]
+        ratios = [f"{ratio(*pair):.2f}" if all("seconds" in one for one in pair) else "" for pair in pairs]
+        lines.append(f"| {mine} / {other} | {wanted} | " + " | ".join(ratios) + " |")
+    return "\n".join(lines)
+
+
 def settings(chosen: argparse.Namespace) -> Iterator[Setting]:
     for text, batch, beam in product(chosen.texts, chosen.batches, chosen.beams):
         yield Setting(text, beam, batch)
@@ -235,8 +257,9 @@ def compare(name: str, chosen: argparse.Namespace, known: Found, output: Path) -
                 print(f"\n{key}\n\n{table(known[key])}", flush=True)
         finally:
             comparison.end()
-    for key in keys.keys() - set(missing):
+    for key in [key for key in keys if key not in missing]:
         print(f"\n{key} (from {output})\n\n{table(known[key])}", flush=True)
+    print(f"\n{bars(name, known, list(keys))}", flush=True)
 
 
 def stop(number: int, frame: object) -> None:

@@ -29,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # what lies beside this fold
 
 import numpy as np
 import torch
+from gpu.sentences import SEED, Pairs, made_up
 from peers import arithmetic
 
 from seqloom.attention.compatibility import General
 from seqloom.attention.general import GeneralAttention
-from seqloom.data.batches import Ids, collate
+from seqloom.data.batches import collate
 from seqloom.data.lengths import cut, length_order
 from seqloom.decoders import InputFeedingDecoder, TransformerDecoder
 from seqloom.encoders import RNNEncoder, TransformerEncoder
@@ -45,9 +46,7 @@ from seqloom.tasks.translation import teacher_forced
 from seqloom.train import TrainOptions, Update
 from seqloom.vocabulary import SPECIALS
 
-SEED = 1
 RATE = 2e-4  # from the first step on: what is compared are precisions, not schedules
-Pairs = Sequence[tuple[Ids, Ids]]
 
 
 @dataclass(frozen=True)
@@ -133,23 +132,6 @@ def built(vocabulary: int, width: int, parts: tuple[Callable[..., Any], Callable
 
 
 # 1. Data.
-
-
-def made_up(vocabulary: int, tokens: int) -> Pairs:
-    """Pairs with so many target tokens in all.
-
-    Lengths are spread like those of news in subwords: the median 26, one in twenty above 60 (log-normal); the target is
-    as long as its source, give or take a tenth.  The n-th symbol is as frequent as 1 / n.
-    """
-    random, pairs, made = np.random.default_rng(SEED), [], 0
-    shares = np.cumsum(1 / np.arange(1, vocabulary - len(SPECIALS) + 1))
-    while made < tokens:
-        source = int(np.clip(random.lognormal(math.log(26), 0.52), 2, 200))
-        lengths = source, max(1, round(source * random.normal(1.0, 0.1)))
-        sides = [len(SPECIALS) + np.searchsorted(shares, shares[-1] * random.random(n)) for n in lengths]
-        pairs.append((sides[0], sides[1]))
-        made += lengths[1] + 1
-    return pairs
 
 
 def given(source: Path, target: Path, vocabulary: int, tokens: int) -> Pairs:

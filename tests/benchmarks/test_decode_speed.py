@@ -63,6 +63,18 @@ def test_without_our_own_figures_nothing_is_compared(script: Any) -> None:
     assert lines[2] == "| hf | 5.0 | 60 | 5.0 to 5.0 | 5.0 | 1,234 |  |  | 12.5 |  |"
 
 
+def test_what_was_wanted_stands_beside_what_was_found(script: Any) -> None:
+    known = {
+        "recurrent, a": {"systems": {"seqloom": found(1.0), "eole": found(3.0), "joeynmt": {"failed": "no"}}},
+        "recurrent, b": {"systems": {"seqloom": found(2.0), "eole": found(1.0), "joeynmt": found(3.0)}},
+    }
+    lines = script.bars("recurrent", known, list(known)).splitlines()
+    assert lines[0] == "| recurrent: how many times as fast | wanted | a | b |"
+    assert lines[2:] == ["| seqloom / eole | 1.0 | 3.00 | 0.50 |", "| seqloom / joeynmt | 1.0 |  | 1.50 |"]
+    named = {decoder.name for decoder in script.MODELS["transformer"]}
+    assert {name for pair in script.WANTED["transformer"] for name in pair} <= named
+
+
 def test_pieces_are_joined_to_text(script: Any) -> None:
     assert script.joined("▁Ein ▁Bo h err ier .") == "Ein Boherrier."
 
