@@ -175,7 +175,8 @@ class Demand:
 
     def report(self, text: str) -> list[TermReport]:
         """What became of each term; of one that is asked for twice, two must be there."""
-        left = {written: iter(_occurring(written, words_of(text))) for written in self.written}
+        words = words_of(text)
+        left = {written: _occurring(written, words) for written in self.written}
         found = (next(left[written], None) for written in self.written)
         return [
             TermReport(term.source, term.targets, here, None if here else problem)
@@ -235,18 +236,18 @@ def _problem(phrase: Phrase | None, room: int) -> str | None:
 
 
 def _occurring(targets: Sequence[str], words: Sequence[str]) -> Iterator[str]:
-    """Which of the targets the words of a text have, one behind the other, the longest first; none overlaps another."""
-    wanted = sorted(((target, words_of(target)) for target in targets), key=lambda pair: -len(pair[1]))
-    place = 0
-    while place < len(words):
-        starts = place == 0 or words[place - 1] in ENDS
-        for target, those in wanted:
-            here = list(words[place : place + len(those)])
-            if those and (here == those or starts and here == words_of(_capitalised(target))):
+    """Which of the targets the words of a text have, none overlapping another; what ends first counts first."""
+    plain = {target: words_of(target) for target in sorted(targets, key=len, reverse=True)}
+    initial = {target: words_of(_capitalised(target)) for target in plain}
+    taken = 0
+    for end in range(1, len(words) + 1):
+        for target, those in plain.items():
+            start = end - len(those)
+            begins = start == 0 or words[start - 1] in ENDS
+            if start >= taken and words[start:end] in ([those, initial[target]] if begins else [those]):
                 yield target
-                place += len(those) - 1
+                taken = end
                 break
-        place += 1
 
 
 def check_steerable(options: SearchOptions) -> None:

@@ -105,10 +105,14 @@ def _automaton(alternatives: Words, initial: Words, hashed: _Hashed) -> _Automat
     for words in (*alternatives, *initial):
         _insert(made, paths, START, words, length)
     symbols = {symbol for path in paths for symbol in path}
-    for node, children in enumerate(made.children):
+    for node in sorted(range(len(paths)), key=lambda node: len(paths[node])):
+        children = made.children[node]
         made.steps |= {(node, symbol): child for symbol, child in children.items()}
         if node > START:
             made.steps |= _falls(made, paths[node], node, symbols - children.keys(), hashed.borders)
+            end = _fallen(made, paths[node], hashed.borders)  # what was said ends with what that is for, too
+            made.ends[node] |= made.ends[end]
+            made.depths[node] = max(made.depths[node], made.depths[end])
     return made
 
 
