@@ -62,7 +62,7 @@ MAY_USE: dict[str, set[str]] = {
     "babel": {"demo"},
     "sentencepiece": {"tokenizers"},
     "PIL": {"tokenizers"},
-    "safetensors": {"checkpoint", "encoders", "compat"},
+    "safetensors": {"checkpoint", "encoders", "compat", "search"},
     "zstandard": {"data"},
     "ray": {"bulk"},
     "ctranslate2": {"engines", "exporting"},

@@ -13,13 +13,18 @@ from torch import Tensor
 
 from seqloom.data.batches import collate, collate_source
 from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.shortlisted import Shortlisted
+from seqloom.errors import UsageError
 from seqloom.models.base import Model
 from seqloom.search.beam import beam_search
 from seqloom.search.constrained import Constrained
+from seqloom.search.narrowing import NarrowedDecoder
 from seqloom.search.rules import Forbid, ForbidPhrases, Rule
+from seqloom.search.shortlist import Shortlist
 from seqloom.search.trace import Recorder
 
 ROWS = 512  # target positions whose logits are there at once
+SHORTLISTED = 64  # sentences that share a shortlist: the more there are, the longer it gets
 
 
 class NativeEngine(Engine):
@@ -27,10 +32,10 @@ class NativeEngine(Engine):
 
     name: ClassVar[str] = "native"
 
-    def __init__(self, model: Model, *, device: torch.device | str = "cpu"):
+    def __init__(self, model: Model, *, device: torch.device | str = "cpu", shortlist: Shortlist | None = None):
         there = all(weight.device == torch.device(device) for weight in model.parameters())
         self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
-        self.device = device
+        self.device, self.shortlist = device, shortlist
 
     @torch.inference_mode()
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
@@ -43,12 +48,33 @@ class NativeEngine(Engine):
         return found
 
     def _found(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        if not request.options.shortlist:
+            return self._searched(sources, request)
+        parts = [range(start, start + SHORTLISTED)[: len(sources) - start] for start in range(0, len(sources), SHORTLISTED)]
+        return [one for part in parts for one in self._narrowly([sources[row] for row in part], request.only(part))]
+
+    def _narrowly(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        """What is found among the symbols of the shortlist."""
+        if self.shortlist is None:
+            raise UsageError("there is no shortlist here; make one with seqloom shortlist RUN")
+        narrow = Shortlisted.of(self.shortlist, sources, request)
+        found = self._searched(sources, narrow.request, narrow)
+        return [narrow.undone(one) for one in found]
+
+    def _searched(
+        self, sources: Sequence[Sequence[int]], request: Request, narrow: Shortlisted | None = None
+    ) -> list[Found]:
+        decoder, allowed = self.model.decoder, None
+        if narrow:
+            decoder = NarrowedDecoder(decoder, torch.from_numpy(narrow.numbering.symbols).to(self.device))
+            allowed = torch.from_numpy(narrow.allowed).to(self.device)
         encoded = self.model.encode(collate_source(sources).to(self.device))
         recorder = Recorder() if request.trace else None
         rankings = beam_search(
-            self.model.decoder,
+            decoder,
             encoded,
             request.options,
+            allowed=allowed,
             rules=_rules(request),
             prefixes=request.prefixes,
             chooser=Constrained(request.options, request.glossary, self.device) if request.glossary else None,
@@ -76,6 +102,8 @@ class NativeEngine(Engine):
         for name, weight in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        if self.shortlist:
+            digest.update(self.shortlist.fingerprint().encode())
         return digest.hexdigest()
 
     def labels(self, tokens: Sequence[str]) -> list[str]:

@@ -32,6 +32,7 @@ def beam_search(
     source: Encoded,
     options: SearchOptions,
     *,
+    allowed: Tensor | None = None,
     rules: Sequence[Rule] = (),
     prefixes: Sequence[Sequence[int]] | None = None,
     chooser: Chooser | None = None,
@@ -43,7 +44,8 @@ def beam_search(
 
     A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence do
     not depend on what else is in the batch.  A `recorder` is told what every step extended, kept, finished and pruned.
-    `numbers` [B] are those of the sentences in their text, by which samples differ; by default, counted from 0.  The
+    `numbers` [B] are those of the sentences in their text, by which samples differ; by default, counted from 0.  Where
+    it is said which symbols are `allowed` [B, V], a sentence's target has no others, nor have they probability.  The
     target of each sentence begins with its prefix, where there are `prefixes`, whatever the rules say of that.  Raises
     UsageError for a coverage penalty with a decoder that has no attention.
     """
@@ -59,7 +61,10 @@ def beam_search(
     for length in range(1, int(limits.max()) + 1):
         # 1. Extend every hypothesis by every token.
         output, state = decoder(beam.tokens[:, -1:], beam.state, weights=attention or covers)
-        log_probs = decoder.project(output.features[:, -1]).float().log_softmax(-1)  # [N, V]
+        logits = decoder.project(output.features[:, -1]).float()  # [N, V]
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed[sentences.repeat_interleave(K)], -math.inf)
+        log_probs = logits.log_softmax(-1)
         log_probs = rule.apply(log_probs, beam.tokens, sentences.repeat_interleave(K))
         last = limits[sentences] == length  # [B]
         if last.any():
