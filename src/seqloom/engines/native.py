@@ -50,7 +50,8 @@ class NativeEngine(Engine):
     def _found(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         if not request.options.shortlist:
             return self._searched(sources, request)
-        parts = [range(start, start + SHORTLISTED)[: len(sources) - start] for start in range(0, len(sources), SHORTLISTED)]
+        rows = range(len(sources))
+        parts = [rows[start : start + SHORTLISTED] for start in rows[::SHORTLISTED]]
         return [one for part in parts for one in self._narrowly([sources[row] for row in part], request.only(part))]
 
     def _narrowly(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:

@@ -112,7 +112,7 @@ class SearchOptions:
 
     def _check_sampling(self) -> None:
         if self.shortlist and self.sample:
-            raise ValueError("a shortlist leaves out what sampling is to find; choose shortlist: false or sample: false")
+            raise ValueError("a shortlist leaves out what sampling is to find; got shortlist: true and sample: true")
         if not self.temperature > 0 or math.isinf(self.temperature):
             raise ValueError(f"temperature must be above 0, got {self.temperature}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
