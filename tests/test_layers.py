@@ -20,7 +20,7 @@ TRANSLATING = {"tasks", "engines", "glossary", "translation", "scoring", "alignm
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
     *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
-    *("exporting", "bulk", "reranking"),
+    *("exporting", "bulk", "reranking", "shortlists"),
 }
 FRONT = {"inspect", "story", "demo", "cli", "compat"}
 

@@ -19,7 +19,6 @@ from seqloom.errors import CheckpointError
 from seqloom.search.lexicon import Lexicon
 from seqloom.vocabulary import SPECIALS
 
-NAME = "shortlist.safetensors"  # in a run's directory, or an export's
 FORMAT = "1"
 ALWAYS = np.arange(len(SPECIALS))  # bos, eos and unk keep their ids in a narrowed vocabulary
 LEAST = 1e-4  # a probability; what is less likely is chance
