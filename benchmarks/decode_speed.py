@@ -34,7 +34,10 @@ from sacrebleu.metrics import BLEU
 
 BENCHMARKS = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SEQLOOM_DATA") or BENCHMARKS.parent.parent / "shared" / "data") / "mt"
-TEXTS = {"multi30k": "multi30k/test_2016_flickr", "newstest2014": "newstest-en-de/newstest2014"}
+TEXTS = {  # where they are, and how many sentences of them
+    "multi30k": ("multi30k/test_2016_flickr", 1000),
+    "newstest2014": ("newstest-en-de/newstest2014", 200),
+}
 OURS = "seqloom"
 WANTED = {  # how many times as fast the first is to be as the second
     "transformer": {
@@ -48,7 +51,7 @@ WANTED = {  # how many times as fast the first is to be as the second
     "recurrent": {("seqloom", "eole"): 1.0, ("seqloom", "joeynmt"): 1.0},
 }
 SPREAD = 10  # one by one, only every so many sentences are translated
-WARM_UP = 0.1  # of the sentences, before they are all translated for the first time
+WARM_UP = 0.1  # of the sentences, eight at least, before they are all translated for the first time
 Found = dict[str, Any]
 
 
@@ -85,10 +88,12 @@ class Timed:
 class Sources:
     """The sentences of a text, as they are and as a model's pieces, in files."""
 
-    def __init__(self, folder: Path, text: str, model: Model, *, lines: int):
+    def __init__(self, folder: Path, text: str, model: Model, *, lines: int | None = None):
         self.folder, self.model, self.text = folder, model, text
-        self.sentences = (DATA / f"{TEXTS[text]}.en").read_text("utf8").split("\n")[:-1][:lines]
-        self.references = (DATA / f"{TEXTS[text]}.de").read_text("utf8").split("\n")[:-1][:lines]
+        path, usual = TEXTS[text]
+        self.sentences, self.references = (
+            (DATA / f"{path}.{side}").read_text("utf8").split("\n")[:-1][: lines or usual] for side in ("en", "de")
+        )
 
     def chosen(self, batch: int) -> list[int]:
         """The numbers of the sentences that are translated in batches of this size."""
@@ -135,7 +140,7 @@ class Comparison:
         """Every system's rounds, each beside the others'."""
         sources = Sources(self.model.folder, setting.text, self.model, lines=self.chosen.lines)
         numbers = sources.chosen(setting.batch)
-        few = numbers[: max(setting.batch, int(WARM_UP * len(numbers)))]
+        few = numbers[: max(8, int(WARM_UP * len(numbers)))]
         first, whole = sources.files(few, "few"), sources.files(numbers, "all")
         timed = {name: Timed() for name in self.workers}
         for name in list(self.workers):
@@ -143,6 +148,8 @@ class Comparison:
                 timed[name].warm_up = round(answer["seconds"], 3)
         for turn in range(self.chosen.rounds):
             for name in rotated(list(self.workers), turn):
+                if turn and timed[name].seconds[0] > self.chosen.patience:
+                    continue
                 if answer := self._asked(name, setting, whole):
                     timed[name].add(answer)
         references = [sources.references[i] for i in numbers]
@@ -188,8 +195,8 @@ def share_equal(targets: Sequence[str], others: Sequence[str]) -> float:
 
 
 def ratio(ours: Found, theirs: Found) -> float:
-    """The median over the rounds of how many times as fast we were."""
-    return statistics.median(other / mine for mine, other in zip(ours["seconds"], theirs["seconds"], strict=True))
+    """The median, over the rounds that both took part in, of how many times as fast we were."""
+    return statistics.median(other / mine for mine, other in zip(ours["seconds"], theirs["seconds"], strict=False))
 
 
 def table(found: Found) -> str:
@@ -277,10 +284,11 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 5])
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 1])
-    parser.add_argument("--lines", type=int, default=1000, help=f"of a text; of every {SPREAD} but one by one")
+    parser.add_argument("--lines", type=int, help=f"of each text; one by one, only every {SPREAD}th of them")
     parser.add_argument("--length-penalty", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds; who is slower has one round only")
     parser.add_argument("--again", action="store_true", help="measure what was measured before")
     parser.add_argument("--work", type=Path, default=Path("runs/decode-speed"), help="for models and logs")
     parser.add_argument("--output", type=Path, help="default: WORK/speed.json")
