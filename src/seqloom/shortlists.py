@@ -47,7 +47,7 @@ def learn(run: Path, *, common: int, each: int, most_pairs: int) -> Learnt:
     prepared = task.prepared()
     if prepared is None:
         raise UsageError(f"a shortlist needs sentences to learn from, and {type(task).__name__} has none")
-    tokenizers, corpora = prepared.tokenizers, prepared.corpora
+    tokenizers, corpora = prepared.tokenizers, prepared.training
     if tokenizers.source.of_files:
         raise UsageError("a shortlist needs sources of text, and those of this model are files")
     lexicon = learn_lexicon(

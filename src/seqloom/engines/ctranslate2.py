@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     import ctranslate2
 
 BATCH_TOKENS = 2048  # source tokens, padding included, in one of its batches
+SHORTLISTED_TOKENS = 1024  # where those of a batch share a shortlist: the more there are, the longer it gets
+VOCABULARY_MAP = "vmap.txt"  # its name for a shortlist
 THREADS = 4  # more of them on one batch gain little, and then it does several batches at once
 NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
 GRANTED = {
     *("beam_size", "n_best", "length_penalty", "length_penalty_kind", "min_length", "max_length", "max_source_length"),
-    *("unknown", "dictionary"),
+    *("shortlist", "unknown", "dictionary"),
 }
 
 
@@ -40,13 +42,19 @@ class Exported:
     reads_end: bool = True  # whether a source's end is shown to the model
     one_attention: bool = False  # whether the attention that it tells is all there is
 
+    @property
+    def has_shortlist(self) -> bool:
+        """Whether the run had a shortlist when it was exported."""
+        return (self.directory / VOCABULARY_MAP).is_file()
+
 
 class CTranslate2Engine(Engine):
     """An exported Transformer.
 
     It finds what the native engine finds, but for these.  A search ends once `patience` * beam_size translations of a
     sentence are found (https://arxiv.org/abs/2204.05424), where the native engine goes on until nothing can win any
-    more; beam size 1 is the same.  A forbidden symbol's probability goes to the others.  Attention is that of the last
+    more; beam size 1 is the same.  A forbidden symbol's probability goes to the others.  A shortlist is the one of all
+    sentences that are searched together.  Attention is that of the last
     layer, the mean over its heads.
     """
 
@@ -74,6 +82,8 @@ class CTranslate2Engine(Engine):
                 return f"no {option.name}: {str(value).lower() if isinstance(value, bool) else value}"
         if options.min_length > 1:
             return f"no min_length: {options.min_length}"
+        if options.shortlist and not self.exported.has_shortlist:
+            return "no shortlist: true, since the run had none when it was exported"
         if options.unknown == "copy" and not self.exported.one_attention:
             return "no unknown: copy, which looks at the attention of all layers, of which it tells the last"
         return None
@@ -110,7 +120,7 @@ class CTranslate2Engine(Engine):
         forbidden = [[symbol] for symbol in self.target.lookup(i for i in request.forbidden if i != UNK)]
         results: list[Any] = self.translator.translate_batch(
             tokens,
-            max_batch_size=BATCH_TOKENS,
+            max_batch_size=SHORTLISTED_TOKENS if options.shortlist else BATCH_TOKENS,
             batch_type="tokens",
             beam_size=options.beam_size,
             patience=self.patience,
@@ -119,6 +129,7 @@ class CTranslate2Engine(Engine):
             disable_unk=UNK in request.forbidden,
             suppress_sequences=forbidden,
             return_end_token=True,
+            use_vmap=options.shortlist,
             max_input_length=0,  # nothing is cut off unsaid
             max_decoding_length=limit,
             min_decoding_length=0,

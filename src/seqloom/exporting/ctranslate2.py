@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import tempfile
@@ -13,15 +14,19 @@ from pathlib import Path
 from seqloom import bundles
 from seqloom.checkpoint import Checkpoints, sync_directory
 from seqloom.config.root import read_config
+from seqloom.engines.ctranslate2 import VOCABULARY_MAP
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.models import Model
 from seqloom.runs import check_is_run
 from seqloom.search import SearchOptions
+from seqloom.search.shortlist import Shortlist
+from seqloom.shortlists import find
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers
 from seqloom.train import load_model
 
 PRECISIONS = ("float32", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16")
+log = logging.getLogger(__name__)
 POSITIONS = 1024  # vectors, at least, of positions that have no table
 
 
@@ -52,6 +57,7 @@ def export(
     with _made(directory) as scratch:
         about = write(model.eval(), tokenizers, scratch, precision=precision, positions=count)
         tokenizers.save(scratch / "tokenizers")
+        _write_shortlist(find(run, tokenizers), tokenizers, scratch)
         shutil.copy(run / "config.yml", scratch)
         bundles.Manifest(
             engine="ctranslate2",
@@ -83,6 +89,19 @@ def write(
     spec.optimize(precision)
     spec.save(str(directory))
     return about
+
+
+def _write_shortlist(shortlist: Shortlist | None, tokenizers: Tokenizers, directory: Path) -> None:
+    """Write the run's shortlist, where it has one and CTranslate2 can read it."""
+    if shortlist is None:
+        return
+    sides = (list(side.vocabulary.symbols) for side in (tokenizers.source, tokenizers.target))
+    try:
+        lines = list(shortlist.lines(*sides))
+    except ValueError as error:
+        log.warning("The export has no shortlist: %s.", error)
+        return
+    (directory / VOCABULARY_MAP).write_text("".join(lines), "utf8")
 
 
 def _positions(options: SearchOptions) -> int:
