@@ -19,7 +19,19 @@ TRAINING = {"optim", "train", "hooks", "checkpoint"}
 TRANSLATING = {"tasks", "engines", "glossary", "translation", "scoring", "alignment"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
-    *("config", "translate", "runs", "bundles", "loading", "rehearsal", "fitting", "doctor", "averaging", "adoption"),
+    *(
+        "config",
+        "translate",
+        "runs",
+        "bundles",
+        "loading",
+        "rehearsal",
+        "fitting",
+        "doctor",
+        "averaging",
+        "adoption",
+        "proof",
+    ),
     *("exporting", "bulk", "reranking", "shortlists"),
 }
 FRONT = {"inspect", "story", "demo", "cli", "compat"}

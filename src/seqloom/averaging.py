@@ -14,7 +14,9 @@ from torch import Tensor
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError, UsageError
-from seqloom.runs import check_is_run
+from seqloom.proof import FILE as GOLDEN
+from seqloom.proof import Golden
+from seqloom.runs import check_is_run, prove
 from seqloom.train.weights import differences
 
 Weights = Mapping[str, Tensor]
@@ -46,6 +48,8 @@ def average(
         shutil.copytree(run / "tokenizers", aside / "tokenizers")
         shutil.copy(run / "config.yml", aside / "config.yml")
         Checkpoints(aside / "checkpoints").save(mean, keep_last=1)
+        if golden := Golden.read(run / GOLDEN):  # what the checkpoints made of these texts holds no more
+            prove(aside, [triple.source for triple in golden.triples])
         aside.rename(output)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -16,12 +16,15 @@ from typing import Any
 
 from seqloom.engines.base import Engine
 from seqloom.errors import CheckpointError, UsageError
+from seqloom.proof import FILE as GOLDEN
+from seqloom.proof import Golden, replay
 from seqloom.search.options import SearchOptions
 from seqloom.tokenizers import Tokenizers
 from seqloom.translate import Translator
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+LEAST = 0.75  # of golden texts come out the same where numbers are of less precision than float32
 PATHS = ("dictionary", "forbid_file")  # of the search options
 
 
@@ -91,14 +94,20 @@ def sums(directory: Path) -> dict[str, str]:
     return {path.relative_to(directory).as_posix(): _sum(path) for path in files}
 
 
-def load(directory: Path, *, device: str = "auto") -> Translator:
+def load(directory: Path, *, device: str = "auto", verify: bool = True) -> Translator:
     """The exported model in a directory, ready to translate.
 
-    Raises CheckpointError where a file is missing or isn't the one that was exported, and UsageError where its engine
+    Raises CheckpointError where a file is missing or isn't the one that was exported or, unless `verify` is False, the
+    model doesn't make of its golden texts what it made of them when it was exported; and UsageError where its engine
     isn't installed.
     """
     manifest, tokenizers = checked(directory), Tokenizers.load(directory / "tokenizers")
-    return Translator(_engine(directory, manifest, tokenizers, device), tokenizers, manifest.options())
+    translator = Translator(_engine(directory, manifest, tokenizers, device), tokenizers, manifest.options())
+    golden = Golden.read(directory / GOLDEN) if verify else None
+    if golden is not None:
+        # Numbers of less precision are added up in another order on another processor.
+        replay(translator, golden, name=str(directory), least=1.0 if manifest.precision == "float32" else LEAST)
+    return translator
 
 
 def checked(directory: Path) -> Manifest:

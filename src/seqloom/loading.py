@@ -29,6 +29,7 @@ def load(
     ensemble: Sequence[str | Path] = (),
     device: str = "auto",
     engine: str = "auto",
+    verify: bool = True,
 ) -> Translator:
     """The trained model in a run directory or in an export's, ready to translate.
 
@@ -38,27 +39,28 @@ def load(
 
     The `engine` "auto" takes the run's fastest export that was made of these very weights, if there is one in
     RUN/exports, and the native engine for whatever that can't do; it says so once.  Raises CheckpointError where there
-    is no checkpoint or an export is damaged, and UsageError if the engine can't run this model or isn't installed, or
-    the runs of an ensemble have different tokenizers.
+    is no checkpoint, an export is damaged or, unless `verify` is False, a model doesn't make of its golden texts what
+    it made of them when it was new; and UsageError if the engine can't run this model or isn't installed, or the runs
+    of an ensemble have different tokenizers.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     place = Path(directory)
     if bundles.is_bundle(place):
-        return _exported(place, ensemble, device, engine)
+        return _exported(place, ensemble, device, engine, verify)
     if engine == "native" or (ensemble and engine == "auto"):
-        return _native(place, checkpoint, ensemble, device)
+        return _native(place, checkpoint, ensemble, device, verify)
     if ensemble:
         raise UsageError(f"an ensemble needs the native engine, got engine {engine}")
     exports = exports_of(place, checkpoint)
     if engine == "auto":
-        return _fastest(place, exports, checkpoint, device)
+        return _fastest(place, exports, checkpoint, device, verify)
     if not exports:
         raise UsageError(
             f"{place} has no export of these weights for the engine {engine}; make one: "
             f"seqloom export {place} --to {engine}"
         )
-    return bundles.load(exports[0], device=device)
+    return bundles.load(exports[0], device=device, verify=verify)
 
 
 def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
@@ -69,31 +71,33 @@ def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
     return [place for place in there if weights and bundles.Manifest.read(place).weights == weights]
 
 
-def _exported(place: Path, ensemble: Sequence[str | Path], device: str, engine: str) -> Translator:
+def _exported(place: Path, ensemble: Sequence[str | Path], device: str, engine: str, verify: bool) -> Translator:
     if ensemble:
         raise UsageError(f"{place} is an export, and an ensemble is of runs")
     if engine not in ("auto", bundles.Manifest.read(place).engine):
         raise UsageError(f"{place} is an export for ctranslate2, so it can't run on the engine {engine}; name the run")
-    return bundles.load(place, device=device)
+    return bundles.load(place, device=device, verify=verify)
 
 
-def _native(place: Path, checkpoint: str | int, ensemble: Sequence[str | Path], device: str) -> Translator:
+def _native(
+    place: Path, checkpoint: str | int, ensemble: Sequence[str | Path], device: str, verify: bool
+) -> Translator:
     from seqloom.runs import load
 
-    return load(place, checkpoint=checkpoint, ensemble=ensemble, device=device)
+    return load(place, checkpoint=checkpoint, ensemble=ensemble, device=device, verify=verify)
 
 
-def _fastest(run: Path, exports: list[Path], checkpoint: str | int, device: str) -> Translator:
+def _fastest(run: Path, exports: list[Path], checkpoint: str | int, device: str, verify: bool) -> Translator:
     """The first export that can be loaded, with the native engine behind it; or the native engine alone."""
 
     def native() -> Engine:
-        return _native(run, checkpoint, (), device).engine
+        return _native(run, checkpoint, (), device, verify).engine
 
     for export in exports:
         try:
-            fast = bundles.load(export, device=device)
+            fast = bundles.load(export, device=device, verify=verify)
         except SeqloomError as error:
             log.warning("%s; going on without it.", error)
             continue
         return Translator(AutoEngine(fast.engine, native), fast.tokenizers, fast.options)
-    return _native(run, checkpoint, (), device)
+    return _native(run, checkpoint, (), device, verify)

@@ -5,6 +5,7 @@ RUN/tokenizers/      text <-> ids
 RUN/checkpoints/     weights and the state of training
 RUN/metrics.jsonl    what was measured on the way
 RUN/facts.json       the data, the model's size, and where and when it was trained
+RUN/golden.json      what the finished model made of some texts, and makes of them whenever it is loaded (proof.py)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,17 @@ import torch
 from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
+from seqloom.data.corpora import DataOptions, read_pairs
 from seqloom.doctor import consult
 from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.fitting import fitted, with_batch_tokens
 from seqloom.hardware import find_device, suit_training
 from seqloom.hooks import Facts, MetricsFile
+from seqloom.hooks.facts import versions
 from seqloom.models import Ensemble, Model
+from seqloom.proof import FILE as GOLDEN
+from seqloom.proof import Golden, chosen_texts, golden_of, replay
 from seqloom.ranks import Ranks, environment, own_device, together
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers, fingerprint
@@ -37,6 +43,7 @@ from seqloom.translate import Translator
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
 # Hooks are not among it: what they do to weights they do once, in a new run.
 FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
+LEAST_ELSEWHERE = 0.75  # of golden texts come out the same on another device than they were made on
 FREE = ("data.cache", "data.workers")  # they change where and how fast data are made ready, not what is made
 
 
@@ -58,7 +65,10 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) ->
             if fresh:
                 shutil.rmtree(directory, ignore_errors=True)
             raise
-        return trainer.fit()
+        progress = trainer.fit()
+        if ranks.main and config.train.golden:
+            prove(directory, chosen_texts(valid_sources(config.data), config.train.golden))
+        return progress
 
 
 @contextmanager
@@ -78,20 +88,45 @@ def load(
     checkpoint: str | int = "best",
     ensemble: Sequence[str | Path] = (),
     device: str = "auto",
+    verify: bool = True,
 ) -> Translator:
     """The trained model in a run directory, ready to translate.
 
     `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
     the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
-    together, searching as this run does.  Raises CheckpointError where there is no checkpoint, and UsageError if the
-    runs of an ensemble have different tokenizers.
+    together, searching as this run does.  Raises CheckpointError where there is no checkpoint or, unless `verify` is
+    False, a model doesn't make of its golden texts what it made of them when it was trained; and UsageError if the runs
+    of an ensemble have different tokenizers.
     """
     found = find_device(device)
-    first, *others = [_Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
+    first, *others = trained = [_Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
     for other in others:
         _check_same_symbols(first, other)
-    model = Ensemble([first.model, *(other.model for other in others)]) if others else first.model
-    return Translator(NativeEngine(model.eval(), device=found), first.tokenizers, first.config.search)
+    for each in trained if verify else ():
+        each.verify(found)
+    if not others:
+        return first.translator(found)
+    together = Ensemble([each.model for each in trained]).eval()
+    return Translator(NativeEngine(together, device=found), first.tokenizers, first.config.search)
+
+
+def prove(directory: Path, texts: Sequence[str]) -> Golden | None:
+    """Let the best model of a run make something of these texts on the CPU, and keep it as RUN/golden.json.
+
+    None where sources are files of their own, which a run doesn't keep.
+    """
+    trained = _Trained.read(directory, "best")
+    if trained.tokenizers.source.of_files:
+        return None
+    golden = golden_of(trained.translator("cpu"), texts, weights=trained.weights, versions=versions())
+    golden.write(directory / GOLDEN)
+    return golden
+
+
+def valid_sources(options: DataOptions, most: int = 500) -> list[str]:
+    """The first sources of the validation data; where these are held out, of the training data."""
+    corpora = options.valid_corpora or options.train_corpora
+    return [source for corpus in corpora for source, _ in islice(read_pairs(corpus, errors="skip"), most)]
 
 
 @dataclass(frozen=True)
@@ -102,16 +137,29 @@ class _Trained:
     config: Config
     tokenizers: Tokenizers
     model: Model
+    weights: str  # the SHA-256 of their file
 
     @classmethod
     def read(cls, directory: Path, checkpoint: str | int) -> _Trained:
         check_is_run(directory)
         config = read_config(directory / "config.yml")
         tokenizers = Tokenizers.load(directory / "tokenizers")
-        weights = Checkpoints(directory / "checkpoints").choose(checkpoint).model
+        checkpoints = Checkpoints(directory / "checkpoints")
+        chosen = checkpoints.choose(checkpoint)
         model = build_model(config.model, tokenizers)
-        load_model(model, weights)
-        return cls(directory, config, tokenizers, model)
+        load_model(model, chosen.model)
+        return cls(directory, config, tokenizers, model.eval(), checkpoints.weights(chosen.step) or "")
+
+    def translator(self, device: torch.device | str) -> Translator:
+        """This model alone, searching as its run does."""
+        return Translator(NativeEngine(self.model, device=device), self.tokenizers, self.config.search)
+
+    def verify(self, device: torch.device) -> None:
+        """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""
+        golden = Golden.read(self.directory / GOLDEN)
+        if golden is not None and golden.weights == self.weights:
+            least = 1.0 if device.type == "cpu" else LEAST_ELSEWHERE
+            replay(self.translator(device), golden, name=str(self.directory), least=least)
 
 
 def check_is_run(directory: Path) -> None:

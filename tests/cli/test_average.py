@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ def test_the_mean_is_a_run_that_translates(
 ) -> None:
     result = seqloom("average", long_kept, *arguments, "-o", "mean")
     assert (result.code, result.out) == (0, "")
-    assert result.err == f"seqloom: wrote mean, the mean of steps {', '.join(map(str, steps))}\n"
+    said, proved = result.err.splitlines()
+    assert said == f"seqloom: wrote mean, the mean of steps {', '.join(map(str, steps))}"
+    changed = re.fullmatch(r"seqloom: (\d+) of 16 golden texts become something else than with (.*)", proved)
+    assert changed and 0 <= int(changed[1]) <= 16
     mean, each = weights(seqloom.folder / "mean", steps[-1]), [weights(long_kept, step) for step in steps]
     for name, tensor in mean.items():
         assert_close(tensor, torch.stack([one[name] for one in each]).mean(0), rtol=1e-6, atol=1e-7)
@@ -61,7 +65,7 @@ def test_the_best_are_those_that_validation_liked_best(seqloom: Any, long_kept: 
         if "valid.loss" in row:
             row["valid.loss"] = losses[row["step"]]
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert seqloom("average", run, "--best", "2", "-o", "mean").err.endswith("the mean of steps 20, 40\n")
+    assert seqloom("average", run, "--best", "2", "-o", "mean").err.splitlines()[0].endswith("the mean of steps 20, 40")
     (run / "metrics.jsonl").unlink()
     assert "has 0 validated checkpoints, and 2 are asked for" in seqloom.refused(
         "average", run, "--best", "2", "-o", "none", code=2

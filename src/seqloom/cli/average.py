@@ -28,6 +28,16 @@ def command(
 
     taken = average(run, output, last=last, best=best, steps=_numbers(steps))
     print(f"seqloom: wrote {output}, the mean of steps {', '.join(map(str, taken))}", file=sys.stderr)
+    _compare(run, output)
+
+
+def _compare(run: Path, output: Path) -> None:
+    from seqloom.proof import FILE, Golden, changes
+
+    before, after = Golden.read(run / FILE), Golden.read(output / FILE)
+    if before is not None and after is not None:
+        count = f"{changes(before, after)} of {len(after.triples)}"
+        print(f"seqloom: {count} golden texts become something else than with {run}", file=sys.stderr)
 
 
 def _numbers(steps: str | None) -> list[int] | None:

@@ -70,7 +70,7 @@ def _machine(trainer: Trainer) -> dict[str, Any]:
         "ranks": trainer.ranks.size,
         "precision": str(product_type(trainer.options.precision, device)).removeprefix("torch."),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": versions(),
     }
 
 
@@ -94,6 +94,11 @@ def _memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):  # a system that doesn't say
         return None
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages that decide what a training does."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
 def _version(package: str) -> str | None:

@@ -39,6 +39,7 @@ class TrainOptions:
     keep_best: str = "bleu"  # the validation's number that decides which checkpoint is the best
     patience: int | None = None  # validations without a better one, after which training ends
     doctor: bool = True  # data and recipe are looked at before the first step
+    golden: int = 16  # validation texts that the finished model proves itself with whenever it is loaded; 0 for none
 
     def __post_init__(self) -> None:
         every = ("log_every", "checkpoint_every", "validate_every")
@@ -53,6 +54,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0, or null, got {value}")
+        if self.golden < 0:
+            raise ValueError(f"golden must be at least 0, got {self.golden}")
         if self.rank_timeout <= 0:
             raise ValueError(f"rank_timeout must be above 0, got {self.rank_timeout}")
         if not 0 <= self.label_smoothing < 1:
