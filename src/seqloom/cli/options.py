@@ -25,18 +25,24 @@ Runs = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beam(Group):
-    """How wide and how far a beam searches."""
+class Normalisation(Group):
+    """How log-probabilities become scores."""
 
-    beam_size: Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypotheses kept; 1 is greedy search.")] = (
-        None
-    )
     length_penalty: Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")] = (
         None
     )
     length_penalty_kind: Annotated[
         str | None, typer.Option("--length-penalty-kind", help="gnmt: ((5+n)/6)^alpha, average: n^alpha, or none.")
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam(Normalisation):
+    """How wide and how far a beam searches."""
+
+    beam_size: Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypotheses kept; 1 is greedy search.")] = (
+        None
+    )
     coverage_penalty: Annotated[
         float | None, typer.Option("--coverage-penalty", help="Beta of Wu et al.: wants all of a source looked at.")
     ] = None
@@ -126,7 +132,7 @@ def translator(runs: Sequence[Path], models: Models) -> Translator:
     return load(first, ensemble=others, checkpoint=models.checkpoint, device=models.device, engine=models.engine)
 
 
-def search(base: SearchOptions, asked: Beam, **more: object) -> SearchOptions:
+def search(base: SearchOptions, asked: Normalisation, **more: object) -> SearchOptions:
     """The run's search options with the user's changes; UsageError for values that can't be meant."""
     changes = {name: value for name, value in (vars(asked) | more).items() if _is_said(value)}
     sampled = base.sample or "sample" in changes
