@@ -4,6 +4,7 @@ RUN/config.yml       the configuration, every default filled in
 RUN/tokenizers/      text <-> ids
 RUN/checkpoints/     weights and the state of training
 RUN/metrics.jsonl    what was measured on the way
+RUN/shortlist.safetensors  which symbols are worth looking at, if that was learnt (shortlists.py)
 RUN/facts.json       the data, the model's size, and where and when it was trained
 RUN/golden.json      what the finished model made of some texts, and makes of them whenever it is loaded (proof.py)
 """
@@ -35,6 +36,7 @@ from seqloom.models import Ensemble, Model
 from seqloom.proof import FILE as GOLDEN
 from seqloom.proof import Golden, chosen_texts, golden_of, replay
 from seqloom.ranks import Ranks, environment, own_device, together
+from seqloom.shortlists import find as find_shortlist
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers, fingerprint
 from seqloom.train import Listener, Progress, Trainer, load_model
@@ -107,7 +109,7 @@ def load(
     if not others:
         return first.translator(found)
     together = Ensemble([each.model for each in trained]).eval()
-    return Translator(NativeEngine(together, device=found), first.tokenizers, first.config.search)
+    return Translator(first.engine(together, found), first.tokenizers, first.config.search)
 
 
 def prove(directory: Path, texts: Sequence[str]) -> Golden | None:
@@ -152,7 +154,11 @@ class _Trained:
 
     def translator(self, device: torch.device | str) -> Translator:
         """This model alone, searching as its run does."""
-        return Translator(NativeEngine(self.model, device=device), self.tokenizers, self.config.search)
+        return Translator(self.engine(self.model, device), self.tokenizers, self.config.search)
+
+    def engine(self, model: Model, device: torch.device | str) -> NativeEngine:
+        """What runs this model, or one that knows the same symbols, with the shortlist of this run."""
+        return NativeEngine(model, device=device, shortlist=find_shortlist(self.directory, self.tokenizers))
 
     def verify(self, device: torch.device) -> None:
         """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""

@@ -52,6 +52,10 @@ class Beam(Normalisation):
         int | None, typer.Option("--no-repeat-ngram", help="No so many tokens in a row come twice in a translation.")
     ] = None
 
+    shortlist: Annotated[
+        bool | None, typer.Option(help="Look only at what goes with the source's words: seqloom shortlist.")
+    ] = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Beam):
@@ -74,8 +78,9 @@ class Search(Beam):
         Path | None, typer.Option("--dictionary", help="Lines SOURCE<TAB>TARGET[<TAB>P], to translate what is copied.")
     ] = None
     sample: Annotated[
-        bool, typer.Option("--sample", help="Draw translations at random, without a beam; --n-best says how many.")
-    ] = False
+        bool | None,
+        typer.Option("--sample", help="Draw translations at random, without a beam; --n-best says how many."),
+    ] = None
     temperature: Annotated[float | None, typer.Option("--temperature", help="Of --sample: above 1 is more varied.")] = (
         None
     )
@@ -154,4 +159,4 @@ def search(base: SearchOptions, asked: Normalisation, **more: object) -> SearchO
 
 
 def _is_said(value: object) -> bool:
-    return value is not None and value is not False and value != []
+    return value is not None and value != []
