@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,23 @@ def test_files_that_do_not_belong_together(seqloom: Any, trained: Path, toy: Pat
     assert said == (
         f"seqloom: {source} has 200 lines and {reference} has 20: line i of one must translate line i of the other\n"
     )
+
+
+def test_scores_are_kept_and_reported(seqloom: Any, trained: Path, files: list[Any]) -> None:
+    run = Path(shutil.copytree(trained, seqloom.folder / "run"))
+    out = json.loads(seqloom("evaluate", "run", *files, "--json", "--bootstrap", "50", "--beam-size", "2").out)
+    (line,) = map(json.loads, (run / "scores.jsonl").read_text().splitlines())
+    assert line["scores"] == {name: out[name] for name in ("bleu", "chrf", "exact")}
+    assert line["search"] == {"beam_size": 2, "length_penalty": 0.6}
+    assert (line["source"], line["lines"], line["checkpoint"], line["tag"]) == ("valid.source", 20, "best", None)
+    assert seqloom("report", "run").code == 0
+    assert "valid.source, 20 lines: beam size 2, length penalty 0.6" in (run / "report.html").read_text()
+
+
+def test_a_run_that_can_not_be_written_to_is_measured_all_the_same(
+    seqloom: Any, trained: Path, files: list[Any]
+) -> None:
+    run = Path(shutil.copytree(trained, seqloom.folder / "run"))
+    (run / "scores.jsonl").mkdir()
+    result = seqloom("evaluate", "run", *files, "--bootstrap", "0")
+    assert (result.code, result.err, len(result.out.splitlines())) == (0, "", 3)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqloom.cli import glossary as glossaries
 from seqloom.cli import options
 from seqloom.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqloom.search import SearchOptions
 
 
 def command(
@@ -32,12 +36,14 @@ def command(
 ) -> None:
     """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
 
-    Where the run puts pieces of words together again, the references are put together, too.
+    Where the run puts pieces of words together again, the references are put together, too.  The scores of a run are
+    kept in RUN/scores.jsonl, which `seqloom report RUN` shows.
     """
     import json as json_
 
     from seqloom.cli.lines import parallel_lines
     from seqloom.metrics import Bleu, Chrf, ExactMatch, Metric, Rouge
+    from seqloom.metrics.journal import TestSet, keep
 
     if bootstrap < 0 or bootstrap == 1:
         raise UsageError(f"--bootstrap must be 0 (no interval) or at least 2 resamples, got {bootstrap}")
@@ -61,9 +67,21 @@ def command(
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
     references = [translator.tokenizers.target.restore(line) for line in references]
     scores = [metric.score(hypotheses, references, bootstrap=bootstrap) for metric in metrics]
+    named = {metric.name: score for metric, score in zip(metrics, scores, strict=True)}
     if json:
-        named = {metric.name: score.as_dict() for metric, score in zip(metrics, scores, strict=True)}
-        print(json_.dumps(named | {"beam_size": chosen.beam_size, "length_penalty": chosen.length_penalty}))
+        values = {name: score.as_dict() for name, score in named.items()}
+        print(json_.dumps(values | {"beam_size": chosen.beam_size, "length_penalty": chosen.length_penalty}))
     else:
         for score in scores:
             print(score)
+    if len(runs) == 1:
+        how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary)}
+        keep(runs[0], TestSet.of(source, reference, [sources, references]), named, **how)
+
+
+def _said(search: SearchOptions, glossary: Path | None) -> dict[str, Any]:
+    """How a search differs from what it is by default, and its two numbers that everybody asks for."""
+    usual = asdict(type(search)())
+    chosen = {key: value.name if isinstance(value, Path) else value for key, value in asdict(search).items()}
+    said = {k: v for k, v in chosen.items() if v != usual[k] or k in ("beam_size", "length_penalty")}
+    return said | ({"glossary": glossary.name} if glossary else {})

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from seqloom.inspect.labels import visible_line
+from seqloom.story.finals import finals, measured
 from seqloom.story.record import FORCED, Record, duration, figures, label, number
 
 MARK = "<!-- written by seqloom: a README.md without this line is left alone -->"
@@ -30,6 +31,7 @@ def card(record: Record) -> str:
         f"# {_words(record.name)}",
         _introduction(record),
         _scores(record),
+        _tests(record),
         _data(record),
         _training(record),
         _use(record),
@@ -120,6 +122,16 @@ def _scores(record: Record) -> str:
         f"## Scores\n\nOf the best checkpoint (step {best['step']:,}) on the validation data, which chose it: on a "
         f"test set, by which nothing was chosen, it may do less well.\n\n{table}"
     )
+
+
+def _tests(record: Record) -> str:
+    times = finals(record)
+    if not times:
+        return ""
+    measures = measured(times)
+    rows = [(_words(time.what), *(time.scores.get(name, "–") for name in measures)) for time in times]
+    signatures = "\n".join(f"- {name}: `{signature}`" for name, signature in measures.items())
+    return f"## Scores on test sets\n\n{_table(('Test set', *measures), rows)}\n\n{signatures}"
 
 
 def _data(record: Record) -> str:

@@ -12,6 +12,7 @@ from seqloom.inspect.document import packaged as frame
 from seqloom.inspect.labels import visible, visible_line
 from seqloom.story.charts import charts
 from seqloom.story.curves import Chart, carried, figure
+from seqloom.story.finals import finals, measured
 from seqloom.story.record import Corpus, Numbers, Record, duration, figures, label, number
 from seqloom.story.samples import Said, samples
 
@@ -30,6 +31,7 @@ def page(record: Record) -> str:
 {_curves(record, drawn)}
 {_samples(record)}
 {_scores(record)}
+{_tests(record)}
 {_data(record)}
 {_machine(record)}
 {_configuration(record)}
@@ -151,6 +153,20 @@ def _scores(record: Record) -> str:
     return f"""<section id="scores">
 <h2>Scores <span class="hint">on the validation data, decoded freely</span></h2>
 {_table(["", *heads, "Signature"], rows)}
+</section>"""
+
+
+def _tests(record: Record) -> str:
+    times = finals(record)
+    if not times:
+        return ""
+    measures = measured(times)
+    rows = [[time.what, *(time.scores.get(name, "–") for name in measures), time.time] for time in times]
+    signatures = _table(["", "Signature"], [[name, signature] for name, signature in measures.items()])
+    return f"""<section id="tests">
+<h2>Final scores <span class="hint">on test sets, with 95 % intervals where they were asked for</span></h2>
+{_table(["Test set", *measures, "Measured"], rows)}
+<details><summary>What makes them comparable</summary>{signatures}</details>
 </section>"""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
 from seqloom.config.tree import read_text
+from seqloom.metrics.journal import NAME, newest
 
 Numbers = Mapping[str, Any]  # what was reported at a step
 LABELS = {"loss": "Loss", "perplexity": "Perplexity", "bleu": "BLEU", "chrf": "chrF", "exact": "Exact match"}
@@ -38,12 +39,15 @@ class Record:
     text: str  # config.yml
     facts: Numbers
     lines: Sequence[Numbers]  # metrics.jsonl
+    tests: Sequence[Numbers] = ()  # scores.jsonl, the newest of those that answer the same question
 
     @classmethod
     def read(cls, directory: Path) -> Record:
         """What is in a run directory.  Raises OSError if it has no config.yml."""
         text = (directory / "config.yml").read_text("utf8")
-        return cls(directory, text, _object(_contents(directory / "facts.json")), list(_lines(directory)))
+        facts, lines = _object(_contents(directory / "facts.json")), _objects(directory / "metrics.jsonl")
+        tests = [line for line in _objects(directory / NAME) if _tested(line)]
+        return cls(directory, text, facts, [line for line in lines if isinstance(line.get("step"), int)], newest(tests))
 
     @property
     def name(self) -> str:
@@ -152,16 +156,18 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _lines(directory: Path) -> Iterator[Numbers]:
-    """The reports in metrics.jsonl; a last line may be cut off."""
+def _objects(path: Path) -> list[Numbers]:
+    """The lines of a file that are JSON objects; a last one may be cut off."""
     try:
-        text = (directory / "metrics.jsonl").read_text("utf8", "replace")
+        text = path.read_text("utf8", "replace")
     except OSError:
-        return
-    for line in text.split("\n"):
-        found = _object(_parsed(line))
-        if isinstance(found.get("step"), int):
-            yield found
+        return []
+    return [_object(_parsed(line)) for line in text.split("\n")]
+
+
+def _tested(line: Numbers) -> bool:
+    """Whether a line of scores says on what they are, and has any."""
+    return isinstance(line.get("source"), str) and any(map(_object, _object(line.get("scores")).values()))
 
 
 def _contents(path: Path) -> Any:
