@@ -2,6 +2,7 @@
 
     for name in fairseq eole joeynmt hf ctranslate2; do sh benchmarks/peers/install.sh $name PEERS/$name; done
     seqloom train recipes/multi30k-transformer.yml
+    seqloom shortlist runs/multi30k-transformer
     python benchmarks/decode_speed.py PEERS [--run runs/multi30k-transformer] [--beams 1 5] [--batches 1 64] ...
 
 The weights of one trained Transformer are written in the form of each toolkit.  Every toolkit is a process that waits
@@ -20,6 +21,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -47,6 +49,7 @@ WANTED = {  # how many times as fast the first is to be as the second
         ("seqloom", "joeynmt"): 2.0,
         ("seqloom ctranslate2 float32", "ctranslate2 float32"): 0.97,
         ("seqloom ctranslate2 int8", "ctranslate2 int8"): 0.97,
+        ("seqloom ctranslate2 int8 shortlist", "ctranslate2 int8 shortlist"): 0.97,
     },
     "recurrent": {("seqloom", "eole"): 1.0, ("seqloom", "joeynmt"): 1.0},
 }
@@ -88,8 +91,8 @@ class Timed:
 class Sources:
     """The sentences of a text, as they are and as a model's pieces, in files."""
 
-    def __init__(self, folder: Path, text: str, model: Model, *, lines: int | None = None):
-        self.folder, self.model, self.text = folder, model, text
+    def __init__(self, model: Model, text: str, *, lines: int | None = None):
+        self.model, self.text = model, text
         path, usual = TEXTS[text]
         self.sentences, self.references = (
             (DATA / f"{path}.{side}").read_text("utf8").split("\n")[:-1][: lines or usual] for side in ("en", "de")
@@ -101,7 +104,7 @@ class Sources:
 
     def files(self, numbers: Sequence[int], name: str) -> tuple[Path, Path]:
         """Where the sentences of these numbers are: raw and in pieces."""
-        raw, cut = self.folder / f"{self.text}-{name}.txt", self.folder / f"{self.text}-{name}.pieces"
+        raw, cut = (self.model.folder / f"{self.text}-{name}.{ending}" for ending in ("txt", "pieces"))
         sentences = [self.sentences[i] for i in numbers]
         raw.write_text("".join(f"{sentence}\n" for sentence in sentences), "utf8")
         cut.write_text("".join(" ".join(row) + "\n" for row in self.model.pieces(sentences)), "utf8")
@@ -136,26 +139,29 @@ class Comparison:
         self.failed[name] = str(failure)
         self.workers.pop(name, None)
 
-    def measure(self, setting: Setting) -> Found:
+    def measure(self, setting: Setting, sources: Sources) -> Found:
         """Every system's rounds, each beside the others'."""
-        sources = Sources(self.model.folder, setting.text, self.model, lines=self.chosen.lines)
-        numbers = sources.chosen(setting.batch)
+        numbers, timed = sources.chosen(setting.batch), {name: Timed() for name in self.workers}
         few = numbers[: max(8, int(WARM_UP * len(numbers)))]
-        first, whole = sources.files(few, "few"), sources.files(numbers, "all")
-        timed = {name: Timed() for name in self.workers}
+        self._warm_up(setting, sources.files(few, "few"), timed)
+        self._take_turns(setting, sources.files(numbers, "all"), timed)
+        references = [sources.references[i] for i in numbers]
+        systems = {name: self._summary(name, timed, references) for name in self.workers}
+        counts = {"model": self.model.folder.name, "sentences": len(numbers), "words": sources.words(numbers)}
+        return counts | {"systems": systems | {name: {"failed": why} for name, why in self.failed.items()}}
+
+    def _warm_up(self, setting: Setting, files: tuple[Path, Path], timed: Mapping[str, Timed]) -> None:
         for name in list(self.workers):
-            if answer := self._asked(name, setting, first):
+            if answer := self._asked(name, setting, files):
                 timed[name].warm_up = round(answer["seconds"], 3)
+
+    def _take_turns(self, setting: Setting, files: tuple[Path, Path], timed: Mapping[str, Timed]) -> None:
         for turn in range(self.chosen.rounds):
             for name in rotated(list(self.workers), turn):
                 if turn and timed[name].seconds[0] > self.chosen.patience:
                     continue
-                if answer := self._asked(name, setting, whole):
+                if answer := self._asked(name, setting, files):
                     timed[name].add(answer)
-        references = [sources.references[i] for i in numbers]
-        systems = {name: self._summary(name, timed, references) for name in self.workers}
-        counts = {"sentences": len(numbers), "words": sources.words(numbers)}
-        return counts | {"systems": systems | {name: {"failed": why} for name, why in self.failed.items()}}
 
     def _asked(self, name: str, setting: Setting, files: tuple[Path, Path]) -> Answer | None:
         raw, cut = files
@@ -180,7 +186,7 @@ class Comparison:
                 found["equal"] = round(share_equal(mine.targets, ours.targets), 4)
         return found
 
-    def end(self) -> None:
+    def close(self) -> None:
         for worker in self.workers.values():
             worker.end()
 
@@ -243,29 +249,29 @@ def settings(chosen: argparse.Namespace) -> Iterator[Setting]:
         yield Setting(text, beam, batch)
 
 
-def complete(found: Found | None, decoders: Sequence[Decoder]) -> bool:
-    """Whether all of these systems were measured beside each other."""
-    systems = found["systems"] if found else {}
-    return all("seconds" in systems.get(decoder.name, {}) for decoder in decoders)
+def complete(found: Found | None, decoders: Sequence[Decoder], model: Model, sentences: int) -> bool:
+    """Whether all of these systems were measured beside each other, with this model and so many sentences."""
+    if not found or (found.get("model"), found["sentences"]) != (model.folder.name, sentences):
+        return False
+    return all("seconds" in found["systems"].get(decoder.name, {}) for decoder in decoders)
 
 
 def compare(name: str, chosen: argparse.Namespace, known: Found, output: Path) -> None:
     """All settings of one model; what is known already is only shown."""
+    model, wanted = model_of(name, chosen.run, chosen.work), list(settings(chosen))
     decoders = [decoder for decoder in MODELS[name] if not chosen.systems or decoder.name in chosen.systems]
-    keys = {f"{name}, {setting.name}, {chosen.threads} threads": setting for setting in settings(chosen)}
-    missing = [key for key in keys if not complete(known.get(key), decoders)]
-    if missing:
-        comparison = Comparison(model_of(name, chosen.run, chosen.work), decoders, chosen)
-        try:
-            for key in missing:
-                known[key] = comparison.measure(keys[key])
-                known["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-                output.write_text(json.dumps(known, indent=1))
-                print(f"\n{key}\n\n{table(known[key])}", flush=True)
-        finally:
-            comparison.end()
+    texts = {text: Sources(model, text, lines=chosen.lines) for text in chosen.texts}
+    keys = {f"{name}, {setting.name}, {chosen.threads} threads": setting for setting in wanted}
+    counts = {key: len(texts[setting.text].chosen(setting.batch)) for key, setting in keys.items()}
+    missing = [key for key in keys if not complete(known.get(key), decoders, model, counts[key])]
     for key in [key for key in keys if key not in missing]:
         print(f"\n{key} (from {output})\n\n{table(known[key])}", flush=True)
+    with closing(Comparison(model, decoders if missing else [], chosen)) as comparison:
+        for key in missing:
+            known[key] = comparison.measure(keys[key], texts[keys[key].text])
+            known["machine"] = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+            output.write_text(json.dumps(known, indent=1))
+            print(f"\n{key}\n\n{table(known[key])}", flush=True)
     print(f"\n{bars(name, known, list(keys))}", flush=True)
 
 

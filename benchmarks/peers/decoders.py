@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -44,15 +45,17 @@ class Model:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A toolkit; with a `precision`, on what Seqloom exports for CTranslate2."""
+    """A toolkit; with a `precision`, on what Seqloom exports for CTranslate2; there a run's shortlist can be used."""
 
     toolkit: str
     precision: str = ""
+    shortlist: bool = False
 
     @property
     def name(self) -> str:
-        engine = "ctranslate2 " if self.precision and self.toolkit == "seqloom" else ""
-        return f"{self.toolkit} {engine}{self.precision}".strip()
+        engine = "ctranslate2" if self.precision and self.toolkit == "seqloom" else ""
+        words = [self.toolkit, engine, self.precision, "shortlist" if self.shortlist else ""]
+        return " ".join(word for word in words if word)
 
     @property
     def cuts(self) -> bool:
@@ -76,6 +79,8 @@ class Decoder:
         run = exported(model, self.precision) if self.precision else model.run.resolve()
         (folder / "run").write_text(str(run), "utf8")
         (folder / "engine").write_text("ctranslate2" if self.precision else "native", "utf8")
+        if self.shortlist:
+            (folder / "shortlist").touch()
         if not model.trained:
             recurrent.WRITERS[self.toolkit](model.symbols, folder)
         elif self.toolkit in weights.WRITERS:
@@ -104,17 +109,26 @@ def trained(model: Model) -> weights.Trained:
 
 
 def model_of(name: str, run: Path, work: Path) -> Model:
-    """A run as it is, or what has its tokenizer only."""
-    folder = work / name
+    """A run as it is, or what has its tokenizer only.  The folder's name changes with what is in the run."""
+    folder = work / f"{name}-{stamp(run)}"
     folder.mkdir(parents=True, exist_ok=True)
     most = recurrent.TOKENS if name == "recurrent" else None
     return Model(run, folder, Tokenizers.load(run / "tokenizers"), most)
 
 
+def stamp(run: Path) -> str:
+    """What changes when the run has other weights, or another shortlist."""
+    shortlist = run / "shortlist.safetensors"
+    digest = hashlib.sha256(f"{run.resolve()} {Checkpoints(run / 'checkpoints').weights('best')}".encode())
+    digest.update(shortlist.read_bytes() if shortlist.exists() else b"")
+    return digest.hexdigest()[:8]
+
+
+EXPORTED = (("float32", False), ("int8", False), ("int8", True))  # precision, and whether with a shortlist
 MODELS = {
     "transformer": (
         Decoder("seqloom"),
-        *(Decoder(toolkit, precision) for precision in ("float32", "int8") for toolkit in ("seqloom", "ctranslate2")),
+        *(Decoder(toolkit, *how) for how in EXPORTED for toolkit in ("seqloom", "ctranslate2")),
         Decoder("fairseq"),
         Decoder("hf"),
         Decoder("eole"),

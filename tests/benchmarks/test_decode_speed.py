@@ -83,10 +83,21 @@ def test_every_combination_is_measured_once_and_then_known(script: Any) -> None:
     chosen = script.arguments(["peers", "--texts", "multi30k", "--beams", "1", "4", "--batches", "64", "1"])
     names = [setting.name for setting in script.settings(chosen)]
     assert names == [f"multi30k, beam {beam}, batch {batch}" for batch in (64, 1) for beam in (1, 4)]
-    decoders = script.MODELS["transformer"][:2]
-    half = {"systems": {decoders[0].name: found(1.0), decoders[1].name: {"failed": "no"}}}
-    whole = {"systems": {decoder.name: found(1.0) for decoder in decoders}}
-    assert [script.complete(one, decoders) for one in (None, half, whole)] == [False, False, True]
+    decoders, model = script.MODELS["transformer"][:2], script.Model(Path("run"), Path("work/one"), tokenizers=None)
+    systems = {decoder.name: found(1.0) for decoder in decoders}
+    whole = {"model": "one", "sentences": 10, "systems": systems}
+    half = whole | {"systems": systems | {decoders[1].name: {"failed": "no"}}}
+    others = (None, half, whole | {"sentences": 9}, whole | {"model": "other"}, whole)
+    assert [script.complete(one, decoders, model, 10) for one in others] == [False] * 4 + [True]
+
+
+def test_a_run_that_changes_has_other_files(script: Any, tmp_path: Path) -> None:
+    from peers.decoders import stamp
+
+    before = stamp(tmp_path)
+    assert stamp(tmp_path) == before
+    (tmp_path / "shortlist.safetensors").write_bytes(b"one")
+    assert stamp(tmp_path) != before
 
 
 # 2. Processes that wait until they are asked.

@@ -9,7 +9,7 @@ from typing import Any
 
 from .base import MORE, How, Toolkit, Translate, in_batches
 
-SENTENCE = 32  # tokens that a batch has room for, for each of its sentences
+SENTENCE = 32  # tokens that a batch has room for, for each of its sentences; half as many where they share a shortlist
 
 
 class Loaded(Toolkit):
@@ -37,7 +37,7 @@ class Loaded(Toolkit):
         longest = max(map(len, sources)) + 1
         found: list[Any] = self.translator.translate_batch(
             sources,
-            max_batch_size=SENTENCE * how.batch,
+            max_batch_size=SENTENCE * how.batch // (2 if self.shortlist else 1),
             batch_type="tokens",
             beam_size=how.beam,
             length_penalty=how.power,

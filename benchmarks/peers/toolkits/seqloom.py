@@ -22,13 +22,19 @@ class Loaded(Toolkit):
         import seqloom
 
         run, engine = ((folder / name).read_text("utf8") for name in ("run", "engine"))
+        self.shortlist = (folder / "shortlist").exists()
         self.translator = seqloom.load(run, engine=engine, device="cpu")
         if (folder / "recurrent.json").exists():
             self.translator = recurrent(json.loads((folder / "recurrent.json").read_text()), self.translator)
 
     def prepared(self, how: How) -> Translate:
         options = replace(
-            self.translator.options, beam_size=how.beam, length_penalty=how.penalty, max_length=how.most, n_best=1
+            self.translator.options,
+            beam_size=how.beam,
+            length_penalty=how.penalty,
+            max_length=how.most,
+            n_best=1,
+            shortlist=self.shortlist,
         )
 
         def translate(lines: Sequence[str]) -> list[str]:
