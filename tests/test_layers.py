@@ -31,6 +31,7 @@ USE = {
         "averaging",
         "adoption",
         "proof",
+        "comparison",
     ),
     *("exporting", "bulk", "reranking", "shortlists"),
 }

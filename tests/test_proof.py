@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from seqloom import runs
 from seqloom.averaging import average
+from seqloom.cli.prove import command
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError
 from seqloom.proof import FILE, UNKNOWN, Golden, changes, chosen_texts
@@ -124,3 +125,15 @@ def test_a_mean_of_checkpoints_has_golden_triples_of_its_own(run: Path, tmp_path
     assert changes(before, before) == 0
     assert 0 <= changes(before, after) <= 16
     runs.load(tmp_path / "mean")
+
+
+def test_a_run_without_golden_triples_gets_some(run: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / FILE).unlink()
+    runs.load(run)
+    command(run=run, input=None, count=5)
+    assert capsys.readouterr().err == f"seqloom: wrote {run / FILE}, 5 golden texts\n"
+    assert [triple.source for triple in golden_of(run).triples][:2] == ["", UNKNOWN]
+    command(run=run, input=toy / "train.source", count=4)
+    assert {triple.source for triple in golden_of(run).triples[2:]} <= set(
+        (toy / "train.source").read_text().split("\n")
+    )

@@ -238,7 +238,10 @@ def test_the_api_is_as_short_as_the_command(trained: Path) -> None:
 
 
 def test_the_package_offers_what_it_names_and_loads_torch_only_then() -> None:
-    code = "import sys, seqloom; assert 'torch' not in sys.modules; seqloom.load; assert 'torch' not in sys.modules; seqloom.Config; assert 'torch' in sys.modules"
+    code = (
+        "import sys, seqloom; assert 'torch' not in sys.modules; seqloom.load; assert 'torch' not in sys.modules; "
+        "seqloom.Config; assert 'torch' in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert all(getattr(seqloom, name).__name__ == name for name in seqloom.__all__)
     with pytest.raises(AttributeError, match="^module 'seqloom' has no attribute 'lode'$"):

@@ -39,6 +39,7 @@ class Manifest:
     model: dict[str, Any]  # what the engine must know of the model
     files: dict[str, str]  # the SHA-256 of every other file, by its path below the directory
     versions: dict[str, str]  # of the programs that made it
+    proof: dict[str, Any] | None = None  # how it compares with the native engine, and what speaks against it
     format: int = FORMAT
 
     @classmethod
@@ -59,6 +60,11 @@ class Manifest:
         """Write it where `read` finds it."""
         said = {field.name: getattr(self, field.name) for field in fields(self)}
         (directory / MANIFEST).write_text(json.dumps(said, indent=1) + "\n", "utf8")
+
+    @property
+    def proven(self) -> bool:
+        """Whether it was compared with the native engine, and nothing speaks against it."""
+        return self.proof is not None and self.proof["complaint"] is None
 
     def options(self) -> SearchOptions:
         """The run's search options."""

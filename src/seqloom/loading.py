@@ -37,7 +37,7 @@ def load(
     the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
     together, searching as this run does.
 
-    The `engine` "auto" takes the run's fastest export that was made of these very weights, if there is one in
+    The `engine` "auto" takes the run's fastest proven export that was made of these very weights, if there is one in
     RUN/exports, and the native engine for whatever that can't do; it says so once.  Raises CheckpointError where there
     is no checkpoint, an export is damaged or, unless `verify` is False, a model doesn't make of its golden texts what
     it made of them when it was new; and UsageError if the engine can't run this model or isn't installed, or the runs
@@ -54,6 +54,7 @@ def load(
         raise UsageError(f"an ensemble needs the native engine, got engine {engine}")
     exports = exports_of(place, checkpoint)
     if engine == "auto":
+        exports = [export for export in exports if bundles.Manifest.read(export).proven]
         return _fastest(place, exports, checkpoint, device, verify)
     if not exports:
         raise UsageError(

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.data.corpora import DataOptions, read_pairs
+from seqloom.data.rows import Pair
 from seqloom.doctor import consult
 from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
@@ -45,6 +46,7 @@ from seqloom.translate import Translator
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
 # Hooks are not among it: what they do to weights they do once, in a new run.
 FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
+GOLDEN_FROM = 500  # validation pairs, of whose sources some are golden texts
 LEAST_ELSEWHERE = 0.75  # of golden texts come out the same on another device than they were made on
 FREE = ("data.cache", "data.workers")  # they change where and how fast data are made ready, not what is made
 
@@ -69,7 +71,8 @@ def train(config: Config, directory: Path, *, hooks: Iterable[Listener] = ()) ->
             raise
         progress = trainer.fit()
         if ranks.main and config.train.golden:
-            prove(directory, chosen_texts(valid_sources(config.data), config.train.golden))
+            texts = [source for source, _ in valid_pairs(config.data, GOLDEN_FROM)]
+            prove(directory, chosen_texts(texts, config.train.golden))
         return progress
 
 
@@ -125,10 +128,10 @@ def prove(directory: Path, texts: Sequence[str]) -> Golden | None:
     return golden
 
 
-def valid_sources(options: DataOptions, most: int = 500) -> list[str]:
-    """The first sources of the validation data; where these are held out, of the training data."""
+def valid_pairs(options: DataOptions, most: int) -> list[Pair]:
+    """The first pairs of the validation data; where these are held out, of the training data."""
     corpora = options.valid_corpora or options.train_corpora
-    return [source for corpus in corpora for source, _ in islice(read_pairs(corpus, errors="skip"), most)]
+    return list(islice(chain.from_iterable(read_pairs(corpus, errors="skip") for corpus in corpora), most))
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ class Model:
     checkpoint: str = "best"
     device: str = "auto"
     engine: str = "auto"
+    verify: bool = True
 
     def load(self) -> Translator:
         """The model itself.  Raises what `loading.load` does."""
-        return load(self.run, checkpoint=self.checkpoint, device=own_device(self.device), engine=self.engine)
+        device = own_device(self.device)
+        return load(self.run, checkpoint=self.checkpoint, device=device, engine=self.engine, verify=self.verify)
 
 
 def rank() -> int:

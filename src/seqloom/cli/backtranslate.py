@@ -55,7 +55,7 @@ def command(
         noise=None if noise is None else _noise(noise),
         seed=seed,
     )
-    loaded = Model(run, model.checkpoint, model.device, model.engine)
+    loaded = Model(run, **vars(model))
     translator = loaded.load()
     how = options.checked(
         search_options,

@@ -60,7 +60,7 @@ def command(
     config = _config((student or teacher / "config.yml").absolute(), changes or [], teacher)
     inputs = list(_inputs(config, sources, references, method))
     places = _places(output if student is None else output / "distilled", len(inputs))
-    loaded = Model(teacher, model.checkpoint, model.device, model.engine)
+    loaded = Model(teacher, **vars(model))
     translator = loaded.load()
     how = asked.search_options(translator.options, beam_size=beam_size)
     for (said, tag), place in zip(inputs, places, strict=True):

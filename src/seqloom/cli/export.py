@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.errors import UsageError
+from seqloom.errors import SeqloomError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +22,27 @@ class Wanted:
     precision: str | None
     checkpoint: str
     positions: int | None
+    lines: int
+    least_agreement: float | None
+    most_bleu_loss: float
 
 
 def _ctranslate2(wanted: Wanted) -> Path:
     from seqloom.exporting.ctranslate2 import export
 
-    return export(
+    place, comparison = export(
         wanted.run,
         wanted.output,
         precision=wanted.precision or "int8",
         checkpoint=wanted.checkpoint,
         positions=wanted.positions,
+        lines=wanted.lines,
+        least_agreement=wanted.least_agreement,
+        most_bleu_loss=wanted.most_bleu_loss,
     )
+    if comparison is not None:
+        print(f"seqloom: {comparison}", file=sys.stderr)
+    return place
 
 
 FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2}  # each writes a directory and says where
@@ -57,14 +66,44 @@ def command(
             "--positions", min=1, help="The most tokens of a sentence.", show_default="what the run's search needs"
         ),
     ] = None,
+    lines: Annotated[
+        int,
+        typer.Option("--prove-lines", min=0, help="Validation lines to compare the engines on; 0 for none."),
+    ] = 200,
+    least_agreement: Annotated[
+        float | None,
+        typer.Option(
+            "--least-agreement", min=0, max=1, help="Share of equal tokens.", show_default="0.99 in float32, else 0.75"
+        ),
+    ] = None,
+    most_bleu_loss: Annotated[float, typer.Option("--most-bleu-loss", min=0, help="BLEU that may be lost.")] = 0.5,
 ) -> None:
     """Write a trained model as another program runs it, with all that translating takes.
 
-    The directory can be used where a run can: seqloom translate DIR, seqloom evaluate DIR.
+    The directory can be used where a run can: seqloom translate DIR, seqloom evaluate DIR.  What it says of validation
+    data is compared with what the run says; past a limit the exit code is 1, and --engine auto won't use the export.
     """
     if to not in FORMATS:
         raise UsageError(f"--to must be one of {', '.join(FORMATS)}, got {to!r}")
-    wanted = Wanted(run=run, output=output, precision=precision, checkpoint=checkpoint, positions=positions)
+    wanted = Wanted(
+        run=run,
+        output=output,
+        precision=precision,
+        checkpoint=checkpoint,
+        positions=positions,
+        lines=lines,
+        least_agreement=least_agreement,
+        most_bleu_loss=most_bleu_loss,
+    )
     place = FORMATS[to](wanted)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     print(f"seqloom: wrote {place}, {size / 1e6:,.1f} MB", file=sys.stderr)
+    if complaint := _complaint(place):
+        raise SeqloomError(f"{place} is not proven: {complaint}. It is there, but --engine auto won't use it")
+
+
+def _complaint(place: Path) -> str | None:
+    from seqloom import bundles
+
+    proof = bundles.Manifest.read(place).proof if bundles.is_bundle(place) else None
+    return None if proof is None else proof["complaint"]

@@ -103,6 +103,9 @@ class Model(Group):
     engine: Annotated[str, typer.Option("--engine", help="native, ctranslate2, or auto: the fastest that can.")] = (
         "auto"
     )
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="See first whether it still makes of golden texts what it did.")
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +137,8 @@ def translator(runs: Sequence[Path], models: Models) -> Translator:
         raise UsageError(f"{len(runs)} runs were named; say --ensemble if they are to translate together")
     if models.ensemble and not others:
         raise UsageError("--ensemble needs more than one run: RUN --ensemble RUN RUN")
-    return load(first, ensemble=others, checkpoint=models.checkpoint, device=models.device, engine=models.engine)
+    which = {name: value for name, value in vars(models).items() if name != "ensemble"}
+    return load(first, ensemble=others, **which)
 
 
 def search(base: SearchOptions, asked: Normalisation, **more: object) -> SearchOptions:

@@ -38,7 +38,7 @@ def command(
     def make() -> dict[str, Any]:
         return write_corpus(output, job.rows(), line)
 
-    loaded = Model(run, model.checkpoint, model.device, model.engine)
+    loaded = Model(run, **vars(model))
     translator = loaded.load()
     how = options.search(translator.options, search)
     job = options.checked(

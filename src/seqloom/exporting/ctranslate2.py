@@ -8,22 +8,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from seqloom import bundles
 from seqloom.checkpoint import Checkpoints, sync_directory
-from seqloom.config.root import read_config
+from seqloom.comparison import AGREEMENT, AGREEMENT_OF_OTHERS, BLEU_LOSS, Comparison, compare
+from seqloom.config.root import Config, read_config
 from seqloom.engines.ctranslate2 import VOCABULARY_MAP
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.models import Model
-from seqloom.runs import check_is_run
+from seqloom.proof import FILE as GOLDEN
+from seqloom.proof import Golden, golden_of
+from seqloom.runs import check_is_run, valid_pairs
 from seqloom.search import SearchOptions
 from seqloom.search.shortlist import Shortlist
 from seqloom.shortlists import find
 from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers
 from seqloom.train import load_model
+from seqloom.translate import Translator
 
 PRECISIONS = ("float32", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16")
 log = logging.getLogger(__name__)
@@ -37,8 +43,15 @@ def export(
     precision: str = "int8",
     checkpoint: str | int = "best",
     positions: int | None = None,
-) -> Path:
+    lines: int = 200,
+    least_agreement: float | None = None,
+    most_bleu_loss: float = BLEU_LOSS,
+) -> tuple[Path, Comparison | None]:
     """Write a run's model for CTranslate2 into a directory, by default RUN/exports/ctranslate2-PRECISION; say where.
+
+    So many `lines` of the validation data are translated by both engines, and what differs is returned and kept; an
+    export whose tokens agree less than they must, or that loses more BLEU than it may, is no proven one, which `engine:
+    auto` takes no notice of.  Its own golden texts are those of the run.
 
     `positions` is how many have a vector, where the model can say that of any; by default as many as the run's longest
     source and target need.  Raises UsageError, naming the option, for a model that CTranslate2 can't express, and where
@@ -59,7 +72,7 @@ def export(
         tokenizers.save(scratch / "tokenizers")
         _write_shortlist(find(run, tokenizers), tokenizers, scratch)
         shutil.copy(run / "config.yml", scratch)
-        bundles.Manifest(
+        manifest = bundles.Manifest(
             engine="ctranslate2",
             precision=precision,
             search=bundles.described(config.search),
@@ -67,8 +80,33 @@ def export(
             model=about,
             files=bundles.sums(scratch),
             versions={name: version(name) for name in ("seqloom", "ctranslate2")},
-        ).write(scratch)
-    return directory
+        )
+        manifest.write(scratch)
+        exported = bundles.load(scratch, device="cpu")
+        _keep_golden(run, exported, manifest, scratch)
+        comparison = _compared(model, exported, config, lines)
+        least = AGREEMENT.get(precision, AGREEMENT_OF_OTHERS) if least_agreement is None else least_agreement
+        limits = {"least_agreement": least, "most_bleu_loss": most_bleu_loss}
+        proof = None if comparison is None else comparison.as_dict() | {"complaint": comparison.complaint(**limits)}
+        replace(manifest, files=bundles.sums(scratch), proof=proof).write(scratch)
+    return directory, comparison
+
+
+def _keep_golden(run: Path, exported: Translator, manifest: bundles.Manifest, directory: Path) -> None:
+    """What the export makes of the run's golden texts, if it has any."""
+    if golden := Golden.read(run / GOLDEN):
+        texts = [triple.source for triple in golden.triples]
+        own = golden_of(exported, texts, weights=manifest.weights, versions={**manifest.versions})
+        own.write(directory / GOLDEN)
+
+
+def _compared(model: Model, exported: Translator, config: Config, lines: int) -> Comparison | None:
+    pairs = valid_pairs(config.data, lines) if lines else []
+    if not pairs:
+        return None
+    native = Translator(NativeEngine(model), exported.tokenizers, exported.options)
+    references = [exported.tokenizers.target.restore(target) for _, target in pairs]
+    return compare(native, exported, [source for source, _ in pairs], references)
 
 
 def place_of(run: Path, precision: str) -> Path:
