@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from platform import libc_ver
@@ -96,3 +97,14 @@ print(resident() - before < 50_000)
 def test_freed_memory_is_kept_until_it_is_returned() -> None:
     said = subprocess.run([sys.executable, "-c", KEEP], stdout=subprocess.PIPE, text=True, check=True).stdout
     assert said == "True\nTrue\n"
+
+
+def test_kernels_are_kept_for_an_epochs_shapes_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    hardware.suit_training()
+    assert [os.environ[name] for name in names] == ["4096", "64"]
+    monkeypatch.setenv(names[0], "7")
+    hardware.suit_training()
+    assert os.environ[names[0]] == "7"

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from trainings import trainer_for
 
+import seqloom.train.trainer
 from seqloom.config.root import Config, read_config
 from seqloom.data.batches import Position
 from seqloom.errors import SeqloomError
@@ -132,3 +134,12 @@ def test_memory_that_really_runs_out_is_the_same_sentence(toy: Path, tmp_path: P
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.stdout.startswith("there is not enough memory for a batch of "), result.stderr
     assert result.stdout.endswith("half of it at a time; a smaller train.batch_tokens or a smaller model would do\n")
+
+
+def test_what_lies_free_goes_back_every_so_often(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    trainer = trainer_for(read_config(toy / "toy.yml", [*PLAIN, "train.steps=7", "train.validate_every=100"]), tmp_path)
+    monkeypatch.setattr(seqloom.train.trainer, "TIDY", 3)
+    monkeypatch.setattr(seqloom.train.trainer, "return_freed_memory", lambda: given_back.append(trainer.progress.step))
+    trainer.fit()
+    assert given_back == [3, 6]

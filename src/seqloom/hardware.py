@@ -66,9 +66,12 @@ def suit_training() -> None:
     """Set this process up for training; to be called before its first matrix product.
 
     oneDNN compiles a kernel for every shape it meets, and keeps 1,024 of them: fewer than the shapes of one epoch of
-    real batches, so that each would be compiled again and again (90 ms of a step of 700).
+    real batches, so that each would be compiled again and again (90 ms of a step of 700).  A batch of a Transformer
+    takes some 20 kernels and 4 MB of them, so that four times as many are a gigabyte at most.  Between PyTorch and
+    oneDNN there is another cache of the same kernels, with as much beside each: a small one does as well.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     keep_freed_memory()
 
 

@@ -4,6 +4,7 @@ RUN/config.yml       the configuration, every default filled in
 RUN/tokenizers/      text <-> ids
 RUN/checkpoints/     weights and the state of training
 RUN/metrics.jsonl    what was measured on the way
+RUN/scores.jsonl     what was measured on test sets
 RUN/shortlist.safetensors  which symbols are worth looking at, if that was learnt (shortlists.py)
 RUN/facts.json       the data, the model's size, and where and when it was trained
 RUN/golden.json      what the finished model made of some texts, and makes of them whenever it is loaded (proof.py)

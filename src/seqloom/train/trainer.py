@@ -18,6 +18,7 @@ from torch import nn
 from seqloom.checkpoint import Checkpoint, Checkpoints
 from seqloom.data.batches import Position
 from seqloom.errors import SeqloomError, UsageError
+from seqloom.hardware import return_freed_memory
 from seqloom.ranks import ALONE, RankError, Ranks
 from seqloom.registry import suggest
 from seqloom.structures import Batch
@@ -30,6 +31,7 @@ from seqloom.train.update import Outcome, Update
 from seqloom.train.weights import live_tensors, load_model, model_tensors
 
 BAD_STEPS = 10  # so many updates in a row that are not finite end the training
+TIDY = 50  # steps, after which what lies free between tensors of ever other sizes goes back to the system
 Listener = Callable[["Trainer", Mapping[str, Any]], None]  # a hook, or any function
 
 
@@ -99,6 +101,8 @@ class Trainer:
                 return
             self.report({"event": "stepping", "step": self.progress.step + 1})
             self._step(batches)
+            if self.device.type == "cpu" and self.progress.step % TIDY == 0:
+                return_freed_memory()
             self.report({"event": "stepped", "step": self.progress.step})
             self._agree()
             if self._stop is not None:
