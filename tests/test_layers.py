@@ -79,6 +79,9 @@ MAY_USE: dict[str, set[str]] = {
     "zstandard": {"data"},
     "ray": {"bulk"},
     "ctranslate2": {"engines", "exporting"},
+    "onnx": {"exporting"},
+    "onnxscript": {"exporting"},
+    "onnxruntime": {"engines", "exporting"},
     "py3langid": {"data"},
 }
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqloom.engines.base import Engine
 from seqloom.errors import CheckpointError, UsageError
@@ -21,6 +21,9 @@ from seqloom.proof import Golden, replay
 from seqloom.search.options import SearchOptions
 from seqloom.tokenizers import Tokenizers
 from seqloom.translate import Translator
+
+if TYPE_CHECKING:
+    from seqloom.engines.onnx import OnnxEncoder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -116,6 +119,23 @@ def load(directory: Path, *, device: str = "auto", verify: bool = True) -> Trans
     return translator
 
 
+def load_encoder(directory: Path, *, threads: int | None = None) -> OnnxEncoder:
+    """The encoder that was exported to ONNX into a directory, ready to make vectors of sentences.
+
+    Raises CheckpointError for a file that is missing or damaged, and UsageError for another export or where the package
+    is missing.
+    """
+    from seqloom.engines.onnx import FILE, OnnxEncoder
+
+    manifest, tokenizers = checked(directory), Tokenizers.load(directory / "tokenizers")
+    if manifest.engine != "onnx":
+        raise UsageError(
+            f"{directory} is for {manifest.engine}, and has no encoder alone: seqloom export RUN --to onnx"
+        )
+    longest = manifest.options().max_source_length
+    return OnnxEncoder(directory / FILE, tokenizers.source, longest=longest, threads=threads)
+
+
 def checked(directory: Path) -> Manifest:
     """What an export says of itself, once all of its files were found to be as they were made."""
     manifest = Manifest.read(directory)
@@ -135,6 +155,8 @@ def _sum(path: Path) -> str:
 
 
 def _engine(directory: Path, manifest: Manifest, tokenizers: Tokenizers, device: str) -> Engine:
+    if manifest.engine == "onnx":
+        raise UsageError(f"{directory} has an encoder alone, which can't translate: seqloom.bundles.load_encoder")
     if manifest.engine != "ctranslate2":
         raise UsageError(f"{directory} is for the engine {manifest.engine}, which this version of Seqloom doesn't have")
     from seqloom.engines.ctranslate2 import CTranslate2Engine, Exported

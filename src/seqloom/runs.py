@@ -105,7 +105,7 @@ def load(
     of an ensemble have different tokenizers.
     """
     found = find_device(device)
-    first, *others = trained = [_Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
+    first, *others = trained = [Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
     for other in others:
         _check_same_symbols(first, other)
     for each in trained if verify else ():
@@ -121,7 +121,7 @@ def prove(directory: Path, texts: Sequence[str]) -> Golden | None:
 
     None where sources are files of their own, which a run doesn't keep.
     """
-    trained = _Trained.read(directory, "best")
+    trained = Trained.read(directory, "best")
     if trained.tokenizers.source.of_files:
         return None
     golden = golden_of(trained.translator("cpu"), texts, weights=trained.weights, versions=versions())
@@ -136,7 +136,7 @@ def valid_pairs(options: DataOptions, most: int) -> list[Pair]:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
     """What there is in a run directory for those who use it."""
 
     directory: Path
@@ -146,7 +146,7 @@ class _Trained:
     weights: str  # the SHA-256 of their file
 
     @classmethod
-    def read(cls, directory: Path, checkpoint: str | int) -> _Trained:
+    def read(cls, directory: Path, checkpoint: str | int) -> Trained:
         check_is_run(directory)
         config = read_config(directory / "config.yml")
         tokenizers = Tokenizers.load(directory / "tokenizers")
@@ -179,7 +179,7 @@ def check_is_run(directory: Path) -> None:
         raise CheckpointError(f"{directory} is not a run directory: {missing}")
 
 
-def _check_same_symbols(first: _Trained, other: _Trained) -> None:
+def _check_same_symbols(first: Trained, other: Trained) -> None:
     for side in ("source", "target"):
         mine, theirs = (fingerprint(getattr(run.tokenizers, side)) for run in (first, other))
         if mine != theirs:

@@ -45,7 +45,16 @@ def _ctranslate2(wanted: Wanted) -> Path:
     return place
 
 
-FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2}  # each writes a directory and says where
+def _onnx(wanted: Wanted) -> Path:
+    from seqloom.exporting.onnx import export
+
+    if wanted.precision not in (None, "float32"):
+        raise UsageError(f"--to onnx writes an encoder in float32, got --precision {wanted.precision}")
+    return export(wanted.run, wanted.output, checkpoint=wanted.checkpoint)
+
+
+# Each writes a directory and says where.
+FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2, "onnx": _onnx}
 
 
 def command(

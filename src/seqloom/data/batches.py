@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqloom.data.lengths import cut, length_order
+from seqloom.data.lengths import cut, length_order, padded
 from seqloom.data.mixing import BY_SIZE, Mixing
 from seqloom.data.permutation import Integers, key_of, shuffled, shuffled_stream
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.data.variation import Variation
 from seqloom.structures import Batch, Sequences
-from seqloom.vocabulary import BOS, EOS
 
 TIES, ORDER = -1, -2  # what a key is for, beside corpora 0, 1, ...
 
@@ -178,12 +177,4 @@ def collate_source(rows: Sequence[Ids | Sequence[int]]) -> Sequences:
 
 
 def _padded(rows: Sequence[NDArray[np.integer]], *, before: int) -> Sequences:
-    """Rows of ids with `before` bos before and an eos behind each, padded to the longest, [B, S]."""
-    last = np.fromiter(map(len, rows), np.int64, len(rows)) + before
-    places = np.arange(last.max() + 1)
-    mask = places <= last[:, None]
-    ids = np.full(mask.shape, EOS, np.int64)
-    ids[(places >= before) & (places < last[:, None])] = np.concatenate(rows)
-    ids[:, :before] = BOS
-    ids[np.arange(len(rows)), last] = EOS
-    return Sequences(torch.from_numpy(ids), torch.from_numpy(mask))
+    return Sequences(*map(torch.from_numpy, padded(rows, before=before)))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from seqloom.data.permutation import Integers
+from seqloom.vocabulary import BOS, EOS
 
 ROWS = 8  # the rows of larger batches are a multiple of this
 
@@ -38,3 +42,15 @@ def cut(lengths: Integers, batch_tokens: int, batch_sentences: int | None = None
 
 def _few_sizes(rows: int) -> int:
     return rows - rows % ROWS if rows >= 2 * ROWS else rows
+
+
+def padded(rows: Sequence[NDArray[np.integer]], *, before: int) -> tuple[Integers, NDArray[np.bool_]]:
+    """Rows of ids with `before` bos before and an eos behind each, padded to the longest, and where they are real."""
+    last = np.fromiter(map(len, rows), np.int64, len(rows)) + before
+    places = np.arange(last.max() + 1)
+    mask = places <= last[:, None]
+    ids = np.full(mask.shape, EOS, np.int64)
+    ids[(places >= before) & (places < last[:, None])] = np.concatenate(rows)
+    ids[:, :before] = BOS
+    ids[np.arange(len(rows)), last] = EOS
+    return ids, mask

@@ -5,30 +5,25 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from seqloom import bundles
-from seqloom.checkpoint import Checkpoints, sync_directory
 from seqloom.comparison import AGREEMENT, AGREEMENT_OF_OTHERS, BLEU_LOSS, Comparison, compare
-from seqloom.config.root import Config, read_config
+from seqloom.config.root import Config
 from seqloom.engines.ctranslate2 import VOCABULARY_MAP
 from seqloom.engines.native import NativeEngine
-from seqloom.errors import CheckpointError, UsageError
+from seqloom.errors import UsageError
+from seqloom.exporting.directory import made
 from seqloom.models import Model
 from seqloom.proof import FILE as GOLDEN
 from seqloom.proof import Golden, golden_of
-from seqloom.runs import check_is_run, valid_pairs
+from seqloom.runs import Trained, valid_pairs
 from seqloom.search import SearchOptions
 from seqloom.search.shortlist import Shortlist
 from seqloom.shortlists import find
-from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers
-from seqloom.train import load_model
 from seqloom.translate import Translator
 
 PRECISIONS = ("float32", "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16")
@@ -57,18 +52,14 @@ def export(
     source and target need.  Raises UsageError, naming the option, for a model that CTranslate2 can't express, and where
     the directory holds something else than an export.
     """
-    check_is_run(run)
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    config, tokenizers = read_config(run / "config.yml"), Tokenizers.load(run / "tokenizers")
-    chosen = Checkpoints(run / "checkpoints")
-    model = build_model(config.model, tokenizers)
-    read = chosen.choose(checkpoint)
-    load_model(model, read.model)
+    trained = Trained.read(run, checkpoint)
+    config, tokenizers, model = trained.config, trained.tokenizers, trained.model
     count = positions or _positions(config.search)
     directory = directory or place_of(run, precision)
-    with _made(directory) as scratch:
-        about = write(model.eval(), tokenizers, scratch, precision=precision, positions=count)
+    with made(directory) as scratch:
+        about = write(model, tokenizers, scratch, precision=precision, positions=count)
         tokenizers.save(scratch / "tokenizers")
         _write_shortlist(find(run, tokenizers), tokenizers, scratch)
         shutil.copy(run / "config.yml", scratch)
@@ -76,7 +67,7 @@ def export(
             engine="ctranslate2",
             precision=precision,
             search=bundles.described(config.search),
-            weights=chosen.weights(read.step) or "",
+            weights=trained.weights,
             model=about,
             files=bundles.sums(scratch),
             versions={name: version(name) for name in ("seqloom", "ctranslate2")},
@@ -146,23 +137,3 @@ def _positions(options: SearchOptions) -> int:
     """As many as the longest source has, its end included, and its target."""
     source = options.max_source_length + 1
     return math.ceil(max(POSITIONS, source, options.limit(source)) / 8) * 8
-
-
-@contextmanager
-def _made(directory: Path) -> Iterator[Path]:
-    """A directory to fill, which takes the name only when it is whole; an export there gives way to it."""
-    if directory.exists() and not bundles.is_bundle(directory) and any(directory.iterdir()):
-        raise UsageError(f"{directory} holds something else than an export; choose another directory")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".new-{directory.name}-", dir=directory.parent))
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        scratch.rename(directory)
-        sync_directory(directory.parent)
-    except OSError as error:
-        raise CheckpointError(f"{directory} could not be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
