@@ -45,6 +45,16 @@ def _ctranslate2(wanted: Wanted) -> Path:
     return place
 
 
+def _marian_hf(wanted: Wanted) -> Path:
+    from seqloom.compat.marian_hf import write
+
+    if wanted.precision not in (None, "float32"):
+        raise UsageError(f"--to marian-hf writes float32, got --precision {wanted.precision}")
+    place = wanted.output or wanted.run / "exports" / "marian-hf"
+    write(wanted.run, place, checkpoint=wanted.checkpoint)
+    return place
+
+
 def _onnx(wanted: Wanted) -> Path:
     from seqloom.exporting.onnx import export
 
@@ -54,7 +64,7 @@ def _onnx(wanted: Wanted) -> Path:
 
 
 # Each writes a directory and says where.
-FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2, "onnx": _onnx}
+FORMATS: dict[str, Callable[[Wanted], Path]] = {"ctranslate2": _ctranslate2, "marian-hf": _marian_hf, "onnx": _onnx}
 
 
 def command(

@@ -64,10 +64,11 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Options:
-    """What another toolkit's configuration says, as far as it is looked at."""
+    """What another toolkit's configuration says, or ours for it, as far as it is looked at."""
 
     where: Path
     values: Mapping[str, Any]
+    by: str = "Seqloom"  # who is to express them
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of an option; `default` where nothing, or null, is said."""
@@ -81,11 +82,11 @@ class Options:
         return self.values[name]
 
     def refuse(self, name: str, *, unless: Iterable[Any], default: Any = None) -> None:
-        """Raises UsageError for a value of an option that no model of ours can express."""
+        """Raises UsageError for a value of an option that can't be expressed."""
         value, allowed = self.get(name, default), list(unless)
         if value not in allowed:
             known = " or ".join(dict.fromkeys(_said(choice) for choice in allowed))
-            raise UsageError(f"{self.where}: {name} is {_said(value)}, which Seqloom can't express; it knows {known}")
+            raise UsageError(f"{self.where}: {name} is {_said(value)}, which {self.by} can't express; it knows {known}")
 
     def choose(self, name: str, choices: Mapping[Any, Any], default: Any = None) -> Any:
         """What a value of an option is here; UsageError as `refuse` raises it."""
@@ -97,7 +98,7 @@ class Options:
         section = self.get(name, {})
         if not isinstance(section, Mapping):
             raise DataError(f"{self.where}: {name} is no section")
-        return Options(self.where, section)
+        return Options(self.where, section, self.by)
 
 
 def _said(value: Any) -> str:

@@ -54,9 +54,10 @@ class Numbering:
             biases[BOS] = NEVER
         return biases
 
-    def names(self, theirs: Collection[str]) -> tuple[str, ...]:
-        """Those of their symbols that stand behind our special ones."""
-        return tuple(symbol for symbol in self.symbols if symbol in set(theirs))
+    def names(self, rows: Collection[int]) -> tuple[str, ...]:
+        """What symbols with these numbers of theirs are called here, unless they are among the special ones."""
+        behind = zip(self.rows[len(SPECIALS) :], self.symbols, strict=True)
+        return tuple(symbol for row, symbol in behind if row in set(rows))
 
 
 def _different(symbols: Sequence[str]) -> tuple[str, ...]:

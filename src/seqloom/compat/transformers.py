@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,10 @@ class Names:
     decoder_norm: str = "decoder.layer_norm"
     first: int = 0  # the number of the first layer
 
+    def with_decoder_parts(self, parts: tuple[str, ...]) -> Names:
+        """The same, but for the parts of a decoder's layer."""
+        return replace(self, decoder_parts=parts)
+
     def parts(self, side: str, layer: int) -> Iterator[tuple[str, str]]:
         """Our name and theirs for each part of a layer of the "encoder" or the "decoder"."""
         prefix = (self.encoder_layer if side == "encoder" else self.decoder_layer).format(layer + self.first)
@@ -40,13 +44,22 @@ class Names:
             yield f"{side}.layers.{layer}.{ours}", f"{prefix}{name}"
 
 
-def layers_of(tensors: Tensors, names: Names, side: str, layers: int, *, last_norm: bool) -> dict[str, Tensor]:
-    """The weights of all layers of a side, and of the norm behind them where there is one, by our names."""
+def layers_of(
+    tensors: Tensors, names: Names, side: str, layers: int, *, last_norm: bool, skipped: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The weights of all layers of a side, and of the norm behind them where there is one, by our names.
+
+    Parts that are `skipped` are of another kind.
+    """
     found: dict[str, Tensor] = {}
     for layer in range(layers):
         for ours, theirs in names.parts(side, layer):
-            attention = ours.rpartition(".")[2] in ATTENTIONS
-            found |= _attention(tensors, ours, theirs, names) if attention else _linear(tensors, ours, theirs)
+            kind = ours.rpartition(".")[2]
+            if kind not in skipped:
+                taken = (
+                    _attention(tensors, ours, theirs, names) if kind in ATTENTIONS else _linear(tensors, ours, theirs)
+                )
+                found |= taken
     if last_norm:
         found |= _linear(tensors, f"{side}.norm", names.encoder_norm if side == "encoder" else names.decoder_norm)
     return found

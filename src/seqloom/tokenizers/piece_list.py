@@ -80,6 +80,11 @@ class PieceList(Symbols):
         made._know(pieces)
         return made
 
+    @property
+    def model(self) -> bytes:
+        """The SentencePiece model or the merges that cut text; empty where nothing does."""
+        return self._pieces.model
+
     def train(self, lines: Iterable[str]) -> None:
         """Raises UsageError: there is nothing that it could learn."""
         raise UsageError(
@@ -162,6 +167,15 @@ class PieceList(Symbols):
             tags.append(tag)
             text = text[len(tag) :].lstrip(" ")
         return tags, text
+
+
+def pieces_in(model: bytes) -> tuple[list[str], int, int]:
+    """The pieces of a SentencePiece model by its numbers, and the numbers of the end and the unknown.
+
+    Raises ValueError if it isn't one.
+    """
+    found = _processor(model)
+    return [found.id_to_piece(i) for i in range(found.get_piece_size())], found.eos_id(), found.unk_id()
 
 
 QUOTES = str.maketrans({"’": "'", "“": '"', "”": '"'})

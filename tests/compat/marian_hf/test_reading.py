@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from copy import deepcopy
@@ -129,7 +130,7 @@ def test_greedy_and_beam_search_find_the_same_with_the_same_scores(name: str, tm
     silent = (network.config.eos_token_id, network.config.pad_token_id)
     symbols = {i: symbol for i, symbol in tokenizer.decoder.items() if i not in silent}
     for beam in (1, 4):
-        options = SearchOptions(beam_size=beam, length_penalty=0.0, unknown="show", max_length=20)
+        options = SearchOptions(beam_size=beam, length_penalty=0.0, patience=math.inf, unknown="show", max_length=20)
         found = ours.translate(TEXTS, options)
         asked = {"num_beams": beam, "max_new_tokens": 20, "length_penalty": 0.0, "early_stopping": "never"}
         said = network.generate(**batch, **asked, output_scores=True, return_dict_in_generate=True)  # no gradient there

@@ -126,11 +126,12 @@ def _tokenizers(directory: Path, source: Numbering, target: Numbering, options: 
     joint = not _separate(directory)
 
     def made(numbering: Numbering, side: str) -> PieceList:
+        silent = tuple(symbol for symbol in numbering.symbols if symbol == PAD)  # if targets don't begin with it
         pieces = Pieces(
             symbols=numbering.symbols,
             tags=tuple(symbol for symbol in numbering.symbols if symbol.startswith(">>") and symbol.endswith("<<")),
-            silent=numbering.names([PAD]),
-            unwritten=numbering.names([PAD]),
+            silent=silent,
+            unwritten=silent,
             model=bytes_of(directory / f"{side}.spm"),
         )
         return PieceList.of(pieces, cut="sentencepiece", joint=joint)
@@ -142,4 +143,9 @@ def _search(directory: Path, options: Options) -> dict[str, Any]:
     """What their `generate` does by default; it may write the unknown symbol."""
     path = directory / "generation_config.json"
     generation = Options(path, read_json(path) if path.exists() else options.values)
-    return {"beam_size": int(generation.get("num_beams", 1)), "unknown": "show"}
+    return {
+        "beam_size": int(generation.get("num_beams", 1)),
+        "length_penalty_kind": "average",
+        "length_penalty": float(generation.get("length_penalty", 1.0)),
+        "unknown": "show",
+    }

@@ -1,0 +1,3 @@
+"""Transformers of fairseq."""
+
+from seqloom.compat.fairseq.reading import read as read

@@ -1,0 +1,3 @@
+"""Transformers of Marian."""
+
+from seqloom.compat.marian.reading import read as read
