@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -255,7 +256,7 @@ def test_the_paths_of_a_chain_are_ranked_by_their_probability() -> None:
 def test_a_length_penalty_favours_the_longer() -> None:
     chain = table(bos={EOS: 0.5, 4: 0.5}, four={4: 0.9, EOS: 0.1})
     for length_penalty, tokens in [(0.0, []), (4.0, [4] * 9)]:
-        options = SearchOptions(beam_size=3, length_penalty=length_penalty, max_length=10)
+        options = SearchOptions(beam_size=3, patience=math.inf, length_penalty=length_penalty, max_length=10)
         ((best,),) = beam_search(MarkovChain(chain), numbered([3]), options)
         assert best.tokens == tokens
 
@@ -297,7 +298,7 @@ def test_each_sentence_has_its_own_limit(beam_size: int) -> None:
 
 
 def plain_beam(log_probs: np.ndarray, options: SearchOptions, limit: int) -> list[tuple[float, tuple[int, ...]]]:
-    """The n best by beam search over a transition table, written as plainly as it can be, and never stopping early."""
+    """The n best by beam search over a transition table, written as plainly as can be; it ends once enough is found."""
     K = options.beam_size
     alive: list[tuple[np.float32, tuple[int, ...]]] = [(np.float32(0), ())]
     found: list[tuple[float, tuple[int, ...]]] = []
@@ -307,7 +308,7 @@ def plain_beam(log_probs: np.ndarray, options: SearchOptions, limit: int) -> lis
         longer = sorted(longer, key=lambda pair: -pair[0])[: 2 * K]
         found += [(options.score(float(p), length), path[:-1]) for p, path in longer[:K] if path[-1] == EOS]
         alive = [(p, path) for p, path in longer if path[-1] != EOS][:K]
-        if found and K == 1:  # greedy search takes the first end
+        if len(found) >= options.enough(K) or (found and K == 1):  # greedy search takes the first end
             break
     return sorted(found, key=lambda pair: -pair[0])[: options.n_best]
 
@@ -316,20 +317,25 @@ def plain_beam(log_probs: np.ndarray, options: SearchOptions, limit: int) -> lis
     seed=st.integers(0, 2**32 - 1),
     sentences=st.integers(1, 4),
     beam_size=st.integers(1, 6),
+    patience=st.sampled_from([1.0, 1.5, 3.0, math.inf]),
     length_penalty=st.sampled_from([-0.5, 0.0, 0.6, 1.0, 3.0]),
     max_length=st.integers(1, 9),
     n_best=st.integers(1, 6),
 )
 def test_stopping_early_and_in_batches_loses_nothing(
-    seed: int, sentences: int, beam_size: int, length_penalty: float, max_length: int, n_best: int
+    seed: int, sentences: int, beam_size: int, patience: float, length_penalty: float, max_length: int, n_best: int
 ) -> None:
-    """Random transition tables, some sharp and some flat, against a search that neither stops nor has company."""
+    """Random transition tables, some sharp and some flat, against a search that has neither bounds nor company."""
     numbers = np.random.default_rng(seed)
     sharpness = numbers.choice([0.2, 1.0, 5.0])
     tables = numbers.dirichlet(np.full(SYMBOLS, sharpness), (sentences, SYMBOLS)) + 1e-6
     decoder = MarkovChain(*tables)
     options = SearchOptions(
-        beam_size=beam_size, n_best=min(n_best, beam_size), length_penalty=length_penalty, max_length=max_length
+        beam_size=beam_size,
+        n_best=min(n_best, beam_size),
+        patience=patience,
+        length_penalty=length_penalty,
+        max_length=max_length,
     )
     rankings = beam_search(decoder, numbered([2] * sentences), options)
     for sentence, ranking in enumerate(rankings):

@@ -28,6 +28,9 @@ Runs = Annotated[
 class Normalisation(Group):
     """How log-probabilities become scores."""
 
+    patience: Annotated[
+        float | None, typer.Option("--patience", help="Search on till this times the beam's size is found; or inf.")
+    ] = None
     length_penalty: Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")] = (
         None
     )

@@ -26,8 +26,9 @@ SHORTLISTED_TOKENS = 1024  # where those of a batch share a shortlist: the more 
 VOCABULARY_MAP = "vmap.txt"  # its name for a shortlist
 THREADS = 4  # more of them on one batch gain little, and then it does several batches at once
 NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
+LIKE_GNMT = 0.75  # (n / m)^(0.75 a) is about ((5 + n) / (5 + m))^a for sentences of ten to thirty tokens
 GRANTED = {
-    *("beam_size", "n_best", "length_penalty", "length_penalty_kind", "min_length", "max_length", "max_source_length"),
+    *("beam_size", "n_best", "patience", "length_penalty", "length_penalty_kind", "max_length", "max_source_length"),
     *("shortlist", "unknown", "dictionary"),
 }
 
@@ -51,22 +52,18 @@ class Exported:
 class CTranslate2Engine(Engine):
     """An exported Transformer.
 
-    It finds what the native engine finds, but for these.  A search ends once `patience` * beam_size translations of a
-    sentence are found (https://arxiv.org/abs/2204.05424), where the native engine goes on until nothing can win any
-    more; beam size 1 is the same.  A forbidden symbol's probability goes to the others.  A shortlist is the one of all
-    sentences that are searched together.  Attention is that of the last
-    layer, the mean over its heads.
+    It finds what the native engine finds, with these differences.  A forbidden symbol's probability goes to the others.
+    A shortlist is the one of all sentences that are searched together.  Attention is that of the last layer, the mean
+    over its heads.
     """
 
     name: ClassVar[str] = "ctranslate2"
     makes_batches: ClassVar[bool] = True
     whole_attention = False
 
-    def __init__(
-        self, exported: Exported, tokenizers: Tokenizers, *, device: str = "auto", patience: float = 1.0
-    ) -> None:
+    def __init__(self, exported: Exported, tokenizers: Tokenizers, *, device: str = "auto"):
         """Raises UsageError where the package is missing, CheckpointError where it can't load the model."""
-        self.exported, self.patience = exported, patience
+        self.exported = exported
         self.source, self.target = tokenizers.source.vocabulary, tokenizers.target.vocabulary
         self.translator = _loaded(exported.directory, device)
 
@@ -80,8 +77,8 @@ class CTranslate2Engine(Engine):
             value = getattr(options, option.name)
             if option.name not in GRANTED and value != option.default and (option.name != "seed" or options.sample):
                 return f"no {option.name}: {str(value).lower() if isinstance(value, bool) else value}"
-        if options.min_length > 1:
-            return f"no min_length: {options.min_length}"
+        if np.isinf(options.patience) and options.beam_size > 1:
+            return "no patience: inf"
         if options.shortlist and not self.exported.has_shortlist:
             return "no shortlist: true, since the run had none when it was exported"
         if options.unknown == "copy" and not self.exported.one_attention:
@@ -123,8 +120,8 @@ class CTranslate2Engine(Engine):
             max_batch_size=SHORTLISTED_TOKENS if options.shortlist else BATCH_TOKENS,
             batch_type="tokens",
             beam_size=options.beam_size,
-            patience=self.patience,
-            num_hypotheses=self._wanted(options),
+            patience=1.0 if options.beam_size == 1 else options.patience,
+            num_hypotheses=1 if options.beam_size == 1 else int(options.enough(options.beam_size)),
             length_penalty=self._exponent(options),
             disable_unk=UNK in request.forbidden,
             suppress_sequences=forbidden,
@@ -139,16 +136,10 @@ class CTranslate2Engine(Engine):
         )
         return results
 
-    def _wanted(self, options: SearchOptions) -> int:
-        """How many of a sentence's hypotheses we rank ourselves: all where its score is not ours."""
-        if options.beam_size == 1 or (options.n_best == 1 and not self._exponent(options)):
-            return options.n_best
-        return round(options.beam_size * self.patience)
-
     def _exponent(self, options: SearchOptions) -> float:
-        """Its length penalty: the score is log P / n^exponent.  With 0, a beam whose first has ended has the best."""
-        exponent = 0.0 if options.length_penalty_kind == "none" else options.length_penalty
-        return exponent if options.beam_size == 1 or options.n_best == 1 else exponent or NO_EARLY_EXIT
+        """Its length penalty: of the hypotheses found it hands us those with the best log P / n^exponent."""
+        share = {"none": 0.0, "average": 1.0, "gnmt": LIKE_GNMT}[options.length_penalty_kind]
+        return share * options.length_penalty or NO_EARLY_EXIT
 
     def _hypotheses(self, result: Any, request: Request) -> list[Hypothesis]:
         """The hypotheses of one sentence, those that have not ended with the score -inf."""

@@ -32,6 +32,9 @@ class SearchOptions:
     `forbid_file`, are never written.  Where all this leaves no token, the target ends.  Of a source longer than
     `max_source_length` tokens only the beginning is used, and its translation says so.
 
+    A sentence's search ends once `patience` * beam_size targets of it are found (https://arxiv.org/abs/2204.05424), as
+    other toolkits' does with a patience of 1, or nothing under way can win any more; at infinity, only then.
+
     With `diverse_groups` the beam is as many beams of the same size.  At each step, each of them has a token's
     log-probability lowered by `diversity` times how often those before it went on with that token in this step
     (https://arxiv.org/abs/1610.02424, 3); it counts for this step's choice only, and no score has it.  The `n_best` are
@@ -51,6 +54,7 @@ class SearchOptions:
 
     beam_size: int = 5
     n_best: int = 1
+    patience: float = 1.0
     length_penalty: float = 0.6
     length_penalty_kind: LengthPenalty = "gnmt"
     coverage_penalty: float = 0.0
@@ -76,6 +80,8 @@ class SearchOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.patience >= 1:
+            raise ValueError(f"patience must be at least 1, got {self.patience}")
         self._check_lengths()
         self._check_sampling()
         self._check_groups()
@@ -130,6 +136,10 @@ class SearchOptions:
     def width(self) -> int:
         """How many hypotheses of a sentence are under way at once."""
         return self.n_best if self.sample else self.beam_size
+
+    def enough(self, width: int) -> float:
+        """How many targets found end the search of a beam of this width."""
+        return math.floor(width * self.patience + 0.5) if math.isfinite(self.patience) else math.inf
 
     def score(self, log_prob: float, length: int, coverage: float = 0.0) -> float:
         """The score by which finished hypotheses of so many tokens, the end included, are ranked."""
