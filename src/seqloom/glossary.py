@@ -216,10 +216,10 @@ class Wordings:
         return _Wording(written, Phrase(alternatives, tuple(way for way in initial if way not in alternatives)))
 
     def _ways(self, text: str) -> Iterator[tuple[int, ...]]:
-        """The symbols of a text behind a blank, and those behind an opening bracket, where they are others."""
-        plain, opening, behind = self._tokenizer.encode([text, "(", f"({text}"])
-        ways = [plain, behind[len(opening) :] if behind[: len(opening)] == opening else plain]
-        for way in dict.fromkeys(map(tuple, ways)):
+        """The symbols of a text at the beginning, behind a blank and behind a bracket, as far as they differ."""
+        plain, opening, *behind = self._tokenizer.encode([text, "(", f"( {text}", f"({text}"])
+        rest = (ids[len(opening) :] for ids in behind if ids[: len(opening)] == opening)
+        for way in dict.fromkeys(map(tuple, (plain, *rest))):
             if way and not self._unwritten & {*way}:
                 yield way
 

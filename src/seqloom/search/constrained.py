@@ -13,15 +13,18 @@ import torch
 from torch import Tensor
 
 from seqloom.search.choosing import Candidates, Chooser, UnderWay
+from seqloom.search.largest import best_extensions
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Phrases
 from seqloom.search.said import Said, Tracker
 from seqloom.vocabulary import EOS
 
+TURN = 1 << 20  # more than there are banks
+
 
 @dataclass(frozen=True)
 class Banked(Candidates):
-    """Candidates, and how many symbols of phrases each would have said."""
+    """Candidates, and how far each would be with its phrases."""
 
     banks: Tensor  # [B, C]
 
@@ -38,18 +41,19 @@ class Constrained(Chooser):
 
     def candidates(self, beam: UnderWay, log_probs: Tensor) -> Banked:
         K, said = self.width, beam.carried
-        likely, tokens = log_probs.topk(min(2 * K, log_probs.size(1)))  # [N, 2K]
+        likely, tokens = best_extensions(beam.log_probs, log_probs, rows=1, count=2 * K)  # [N, 2K]
         wanted = self._tracker.wanted(said)  # [N, F]
         useless = (wanted < 0) | _repeated(wanted, tokens)
         wanted = wanted.clamp(min=0)
-        totals = torch.cat([likely, log_probs.gather(1, wanted).masked_fill(useless, -torch.inf)], 1)
+        forced = beam.log_probs[:, None] + log_probs.gather(1, wanted)
+        totals = torch.cat([likely, forced.masked_fill(useless, -torch.inf)], 1)
         tokens = torch.cat([tokens, wanted], 1)  # [N, 2K + F]
         banks = self._tracker.symbols(self._tracker.after(said, tokens))
         at_end = torch.where(self._tracker.complete(said), said.whole, -1)
         banks = banks.where(tokens != EOS, at_end[:, None])
 
         C = K * tokens.size(1)
-        best, order = (beam.log_probs[:, None] + totals).view(-1, C).sort(descending=True, stable=True)
+        best, order = totals.view(-1, C).sort(descending=True, stable=True)
         tokens, banks = (x.view(-1, C).gather(1, order) for x in (tokens, banks))
         whole = said.whole[::K, None]
         surplus = (torch.arange(C, device=best.device) >= 2 * K) & (whole == 0)
@@ -68,21 +72,20 @@ class Constrained(Chooser):
 def shared(banks: Tensor, K: int) -> Tensor:
     """Which K candidates of each sentence go on, [B, K], given the bank of each, [B, C]; -1 for those that can't.
 
-    Candidates stand the likeliest first.  The best of every bank goes on, then the second of every bank, and so on; of
-    more than K banks, as many as there are places, evenly spread: the last one always, so that there is an end to it.
+    Candidates stand the likeliest first.  Half of the places, rounded down, are those of the likeliest, whatever their
+    banks: so what would be said anyway is found as ever.  The others are given to the banks in turn, the fullest first,
+    so that there is an end to it.
     """
-    by_bank, order = banks.sort(stable=True)
+    alive = banks >= 0
+    likeliest = alive & (alive.cumsum(1) <= K // 2)
+    by_bank, order = banks.masked_fill(likeliest, -1).sort(stable=True)
     places = torch.arange(banks.size(1), device=banks.device)
     new = by_bank != by_bank.roll(1, 1)
     new[:, 0] = True
     rank = places - torch.where(new, places, 0).cummax(1)[0]  # within the bank
-    dead = by_bank < 0
-    number = (new & ~dead).cumsum(1) - 1  # of the bank, the fullest last
-    count = number[:, -1:].clamp(min=0) + 1
-    spread = (number + 1) * K // count > number * K // count
-    turn = torch.where(spread, rank, rank.clamp(min=1))
-    first = (turn * len(places) + count - number).masked_fill(dead, 2 * len(places) ** 2)
-    chosen: Tensor = order.gather(1, first.topk(K, largest=False)[1])
+    turn = (rank * TURN - by_bank).masked_fill(by_bank < 0, TURN * TURN)
+    turn = torch.zeros_like(turn).scatter(1, order, turn).masked_fill(likeliest, -TURN)
+    chosen: Tensor = turn.topk(K, largest=False)[1].sort()[0]  # the likeliest first, as ever
     return chosen
 
 

@@ -20,7 +20,7 @@ class Said(Rows):
     roots: Tensor  # [N, P] of the automata
     nodes: Tensor  # [N, ..., P] where each of them is
     missing: Tensor  # [N, ..., P] how often each phrase is still to come; one that has just ended is, too
-    whole: Tensor  # [N] how many symbols of phrases are to be said in all
+    whole: Tensor  # [N] how many symbols all phrases have, said in their longest way
     last: Tensor  # [N] the symbol that was said last
 
 
@@ -60,11 +60,15 @@ class Tracker:
         return replace(after, nodes=after.nodes[:, 0], missing=after.missing[:, 0], last=tokens)
 
     def symbols(self, said: Said) -> Tensor:
-        """How many symbols of phrases have been said, [N, ...]; of one under way, those that can't be left out."""
-        lengths = self._tries.lengths[said.roots]  # [N, P]
-        shape = (len(lengths), *[1] * (said.nodes.ndim - 2))
-        missing = said.missing * lengths.view(*shape, -1) - self._tries.depths[said.nodes]
-        return said.whole.view(shape) - missing.sum(-1)
+        """How far it is, [N, ...]: the symbols of the phrases that were said, and of the one that is under way.
+
+        Of several under way, the one that is furthest: others that begin with the same words fall back in the end.
+        """
+        lengths, depths = self._tries.lengths[said.nodes], self._tries.depths[said.nodes]
+        ended = self._ended(said)
+        missing = ((said.missing - ended.long()) * lengths).sum(-1)  # the phrase of a node is that of its root
+        shape = (len(said.whole), *[1] * (missing.ndim - 1))
+        return said.whole.view(shape) - missing + depths.masked_fill(ended, 0).amax(-1)
 
     def complete(self, said: Said) -> Tensor:
         """Whether all has been said if the sentence ends now, [N]."""

@@ -25,7 +25,8 @@ REMEMBERED = 1 << 12  # automata of phrases
 class _Automaton:
     """That of one phrase: node 0 is the root, node 1 that where a sentence begins."""
 
-    depths: list[int] = field(default_factory=lambda: [0, 0])  # how much of the phrase's length has been said
+    length: int = 0  # of the longest way to say the phrase
+    depths: list[int] = field(default_factory=lambda: [0, 0])  # that, less what is left to be said
     ends: list[bool] = field(default_factory=lambda: [False, False])
     children: list[dict[int, int]] = field(default_factory=lambda: [{}, {}])
     steps: dict[tuple[int, int], int] = field(default_factory=dict)  # node and symbol -> node; else the root
@@ -37,8 +38,8 @@ class Tries(Rows):
 
     roots: Tensor  # [B, P] where the automata of each sentence's phrases begin; 0 for none
     times: Tensor  # [B, P] how often each is to be said; 0 for none
-    lengths: Tensor  # [G] of the phrase of each node
-    depths: Tensor  # [G] how much of that has been said
+    lengths: Tensor  # [G] of the longest way to say the phrase of each node
+    depths: Tensor  # [G] that, less what is left to be said; 0 at a root
     ends: Tensor  # [G] whether the whole phrase has
     children: Tensor  # [G, A] the symbols that lead on; -1 for none
     keys: Tensor  # [E] node * V + symbol, rising
@@ -54,7 +55,6 @@ def tries_of(phrases: Phrases, vocabulary: int) -> Tries:
         automata.append(_automaton(phrase.alternatives, phrase.initial, borders))
         places[phrase], size = size, size + len(automata[-1].depths)
     starts = [0, *places.values()]
-    lengths = [0] + [phrase.length for phrase in places]
     steps = {
         (start + node) * vocabulary + symbol: start + after
         for start, automaton in zip(starts, automata, strict=True)
@@ -64,7 +64,7 @@ def tries_of(phrases: Phrases, vocabulary: int) -> Tries:
     return Tries(
         roots=_padded([[places[phrase] for phrase in row] for row in phrases.of], 0),
         times=_padded([[phrase.times for phrase in row] for row in phrases.of], 0),
-        lengths=torch.tensor([n for n, automaton in zip(lengths, automata, strict=True) for _ in automaton.depths]),
+        lengths=torch.tensor([automaton.length for automaton in automata for _ in automaton.depths]),
         depths=torch.tensor([depth for automaton in automata for depth in automaton.depths]),
         ends=torch.tensor([end for automaton in automata for end in automaton.ends]),
         children=_padded([list(children) for automaton in automata for children in automaton.children], -1),
@@ -97,13 +97,12 @@ Words = tuple[tuple[int, ...], ...]
 @lru_cache(REMEMBERED)
 def _automaton(alternatives: Words, initial: Words, hashed: _Hashed) -> _Automaton:
     """The automaton of one phrase."""
-    made = _Automaton()
+    made = _Automaton(max(map(len, (*alternatives, *initial))))
     paths: list[tuple[int, ...]] = [(), ()]
-    length = min(map(len, alternatives))
     for words in alternatives:
-        _insert(made, paths, 0, words, length)
+        _insert(made, paths, 0, words)
     for words in (*alternatives, *initial):
-        _insert(made, paths, START, words, length)
+        _insert(made, paths, START, words)
     symbols = {symbol for path in paths for symbol in path}
     for node in sorted(range(len(paths)), key=lambda node: len(paths[node])):
         children = made.children[node]
@@ -116,7 +115,7 @@ def _automaton(alternatives: Words, initial: Words, hashed: _Hashed) -> _Automat
     return made
 
 
-def _insert(made: _Automaton, paths: list[tuple[int, ...]], node: int, words: tuple[int, ...], length: int) -> None:
+def _insert(made: _Automaton, paths: list[tuple[int, ...]], node: int, words: tuple[int, ...]) -> None:
     """Let this way of saying it begin at a node."""
     for place, symbol in enumerate(words, 1):
         if symbol not in made.children[node]:
@@ -126,8 +125,8 @@ def _insert(made: _Automaton, paths: list[tuple[int, ...]], node: int, words: tu
             made.ends.append(False)
             made.children.append({})
         node = made.children[node][symbol]
-        # What is left counts: so ways of different lengths are as far as each other where they end.
-        made.depths[node] = max(made.depths[node], length - (len(words) - place))
+        # What is left counts: so each symbol is a step ahead, and ways of different lengths are level where they end.
+        made.depths[node] = max(made.depths[node], made.length - len(words) + place)
     made.ends[node] = True
 
 
