@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from seqloom.structures import Attended, Encoded, Memory
 
+VECTOR = 16  # numbers in a vector register
+MANY = 1000  # scores, from which on a few more operations pay
 
 class Attention(nn.Module, ABC):
     """Compares a query with each position of a memory and averages the values there.
@@ -58,4 +60,7 @@ def weigh(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax over the last dimension of scores [..., S], 0 where the mask (broadcast) is False."""
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(-1)
+    if scores.device.type != "cpu" or torch.is_grad_enabled() or scores.size(-1) >= VECTOR or scores.numel() < MANY:
+        return scores.softmax(-1)
+    # rows shorter than a vector register go number by number (0.39 ms for 1,020 rows of 15); across them it takes 0.1
+    return scores.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1).contiguous()

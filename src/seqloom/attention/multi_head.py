@@ -56,9 +56,12 @@ class MultiHeadAttention(Attention):
             nn.init.zeros_(linear.bias)
 
     def memory(self, source: Encoded) -> Memory:
-        if source.keys is source.values:
-            return Memory(*self.key_values(source.keys), source.mask, shared=1)
-        return Memory(self.key_values(source.keys)[0], self.key_values(source.values)[1], source.mask, shared=1)
+        keys, values = self.key_values(source.keys)
+        if source.keys is not source.values:
+            values = self.key_values(source.values)[1]
+        if not torch.is_grad_enabled():  # a search asks again and again, and products of strided matrices are slow
+            keys, values = keys.contiguous(), values.contiguous()
+        return Memory(keys, values, source.mask, shared=1)
 
     def key_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values [N, H, S, D / H] of features [N, S, D]; fewer heads where these are shared."""

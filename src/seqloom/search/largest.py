@@ -17,11 +17,13 @@ def best_extensions(before: Tensor, log_probs: Tensor, *, rows: int, count: int)
     """
     V = log_probs.size(1)
     blocks = V // WITHIN
-    log_probs = log_probs.reshape(-1, rows * V)  # [B, K V]
+    log_probs = log_probs.contiguous()
     if blocks <= 2 * count:
-        return (log_probs.unflatten(1, (rows, V)) + before.view(-1, rows, 1)).flatten(1).topk(min(count, rows * V))
+        sums = (log_probs + before[:, None]).view(-1, rows * V)
+        best, places = sums.topk(min(count, rows * V))
+        return best, places
     # 1. A token and those `blocks` apart from it are a block, which is the fastest to go through; a few are left over.
-    whole = log_probs.view(-1, V)[:, : blocks * WITHIN].unflatten(1, (WITHIN, blocks))
+    whole = log_probs[:, : blocks * WITHIN].view(-1, WITHIN, blocks)
     heads = (whole.amax(1) + before[:, None]).view(-1, rows * blocks)
     # 2. Every token of the best blocks, and those left over.
     chosen = heads.topk(count)[1]  # [B, count]
@@ -31,6 +33,6 @@ def best_extensions(before: Tensor, log_probs: Tensor, *, rows: int, count: int)
     over = torch.arange(blocks * WITHIN, V, device=device) + torch.arange(0, rows * V, V, device=device)[:, None]
     places = torch.cat([inside.flatten(1), over.flatten().expand(len(chosen), -1)], 1)
     # 3. The best of these.
-    sums = log_probs.gather(1, places) + before.view(-1, rows).gather(1, places // V)
+    sums = log_probs.view(-1, rows * V).gather(1, places) + before.view(-1, rows).gather(1, places // V)
     best, index = sums.topk(count)
     return best, places.gather(1, index)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Fate = Literal["kept", "finished", "pruned"]
 
 
@@ -66,16 +66,16 @@ class Trace:
 
 
 class Extension(NamedTuple):
-    """One step of a search over B sentences with K rows each, as tensors."""
+    """One step of a search over B sentences with K rows each, as arrays."""
 
-    sentences: Tensor  # [B] which ones are still searched
-    parents: Tensor  # [B, C] which of its sentence's K rows each candidate extends
-    tokens: Tensor  # [B, C]
-    log_probs: Tensor  # [B, C] falling; -inf where there is no candidate
-    coverage: Tensor  # [B, C] what of its score is for coverage, before it is weighed
-    finished: Tensor  # [B, C] True where a hypothesis was found
-    kept: Tensor  # [B, K] which candidates are the next rows
-    going: Tensor  # [B] False where the search ends here, whatever was kept
+    sentences: Array  # [B] which ones are still searched
+    parents: Array  # [B, C] which of its sentence's K rows each candidate extends
+    tokens: Array  # [B, C]
+    log_probs: Array  # [B, C] falling; -inf where there is no candidate
+    coverage: Array  # [B, C] what of its score is for coverage, before it is weighed
+    finished: Array  # [B, C] True where a hypothesis was found
+    kept: Array  # [B, K] which candidates are the next rows
+    going: Array  # [B] False where the search ends here, whatever was kept
 
 
 class Recorder:
