@@ -43,8 +43,9 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
 
-    A sentence leaves the beam as soon as nothing under way can still enter its results.  The results of a sentence do
-    not depend on what else is in the batch.  A `recorder` is told what every step extended, kept, finished and pruned.
+    A sentence leaves the beam as soon as enough was found, or nothing under way can still enter its results.  What is
+    found of it does not depend on what else is in the batch.  A `recorder` is told what every step extended, kept,
+    finished and pruned.
     `numbers` [B] are those of the sentences in their text, by which samples differ; by default, counted from 0.  Where
     it is said which symbols are `allowed` [B, V], a sentence's target has no others, nor have they probability.  The
     target of each sentence begins with its prefix, where there are `prefixes`, whatever the rules say of that.  Raises
@@ -110,6 +111,7 @@ class _Race:
     def __init__(self, chooser: Chooser, options: SearchOptions):
         self.options, self.width = options, chooser.group_width
         self.found: list[list[Hypothesis]] = [[] for _ in range(chooser.groups)]  # by each group of rows
+        self.enough = options.enough(self.width)
         self.wanted = math.ceil(options.n_best / chooser.groups)  # of each group
 
     def add(self, hypothesis: Hypothesis, row: int) -> None:
@@ -129,7 +131,7 @@ class _Race:
             return False
         if len(found) < self.width:
             return True
-        if self.width == 1:  # greedy search takes the first end, whatever the length penalty promises
+        if self.width == 1 or len(found) >= self.enough:  # greedy search takes the first end, whatever may follow
             return False
         return self.options.reach(best, shortest, longest) > _ranked(found)[self.wanted - 1].score
 
