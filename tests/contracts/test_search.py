@@ -18,6 +18,8 @@ from torch.testing import assert_close
 
 from seqloom.decoders import Decoder
 from seqloom.search import Forbid, Hypothesis, Rule, SearchOptions, beam_search
+from seqloom.search.options import LEAST_SEEN
+from seqloom.search.rules import ForbidPhrases
 from seqloom.structures import Encoded, Output, State
 from seqloom.vocabulary import BOS, EOS
 
@@ -79,6 +81,47 @@ def test_a_beam_as_wide_as_the_space_ranks_it_whole(decoder: Decoder, source: So
             assert hypothesis.log_prob == pytest.approx(everything[tuple(hypothesis.tokens)], abs=1e-5)
 
 
+def coverage_of(attention: Tensor | None) -> float:
+    """By the formula of Wu et al., given the weights [L, H, T, S] of one target."""
+    if attention is None:
+        return 0.0
+    seen = attention.double().mean((0, 1)).sum(0)  # [S]
+    return float(seen.clamp(LEAST_SEEN, 1).log().sum())
+
+
+def test_options_rank_the_whole_space(decoder: Decoder, decoder_case: Any, source: SourceOf) -> None:
+    """Every option at once, each target looked at again as a whole."""
+    prefixes = [[3], []]
+    options = SearchOptions(
+        beam_size=150,
+        n_best=150,
+        patience=math.inf,
+        max_length=4,
+        min_length=2,
+        length_penalty_kind="average",
+        no_repeat_ngram=2,
+        coverage_penalty=0.4 if decoder_case.attends else 0.0,
+    )
+    rankings = beam_search(decoder, source(), options, rules=[ForbidPhrases([[2, 4]])], prefixes=prefixes)
+    for row, (ranking, prefix) in enumerate(zip(rankings, prefixes, strict=True)):
+        allowed = {
+            tokens: log_prob
+            for tokens, log_prob in every_target(decoder, only(source(), row), 4).items()
+            if tokens
+            and list(tokens[: len(prefix)]) == prefix
+            and (2, 4) not in itertools.pairwise(tokens)
+            and len(set(pairs := list(itertools.pairwise(tokens)))) == len(pairs)
+        }
+        assert {tuple(one.tokens) for one in ranking} == set(allowed)
+        scores = [one.score for one in ranking]
+        assert scores == sorted(scores, reverse=True)
+        for one in ranking[::7]:
+            _, attention = teacher_forced(decoder, only(source(), row), [one.tokens])
+            coverage = coverage_of(None if attention is None else attention[0, ..., source().mask[row]])
+            wanted = options.score(allowed[tuple(one.tokens)], len(one.tokens) + 1, coverage)
+            assert one.score == pytest.approx(wanted, abs=1e-4)
+
+
 def test_no_beam_finds_better_than_the_widest(decoder: Decoder, source: SourceOf) -> None:
     widest = beam_search(decoder, source(), SearchOptions(beam_size=150, max_length=4, length_penalty=0.0))
     for beam_size in (1, 2, 5):
@@ -106,6 +149,22 @@ def test_a_batch_gives_what_its_sentences_give_alone(
         assert_same(reordered[order.index(row)], ranking)
 
 
+def test_a_batch_gives_what_its_sentences_give_alone_whatever_the_options(
+    decoder: Decoder, decoder_case: Any, source: SourceOf
+) -> None:
+    lengths, prefixes = (5, 3, 1, 4), [[3, 2], [], [4], []]
+    coverage = 0.3 if decoder_case.attends else 0.0
+    options = SearchOptions(
+        beam_size=4, n_best=4, diverse_groups=2, coverage_penalty=coverage, no_repeat_ngram=2, min_length=3
+    )
+    together = beam_search(decoder, source(lengths, padding=2, garbage=9.0), options, prefixes=prefixes)
+    for row, prefix in enumerate(prefixes):
+        (ranking,) = beam_search(decoder, only(source(lengths), row), options, prefixes=[prefix])
+        assert_same(together[row], ranking)
+        assert len({tuple(hypothesis.tokens) for hypothesis in ranking}) == len(ranking) > 0
+        assert all(hypothesis.tokens[: len(prefix)] == prefix for hypothesis in ranking)
+
+
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
 def test_width_one_is_greedy(decoder: Decoder, source: SourceOf, length_penalty: float) -> None:
     options = SearchOptions(beam_size=1, max_length=8, length_penalty=length_penalty)
@@ -128,6 +187,8 @@ def test_the_score_is_the_log_probability_that_teacher_forcing_finds(decoder: De
             wanted = [*hypothesis.tokens, EOS]
             log_prob = sum(float(log_probs[0, place, token]) for place, token in enumerate(wanted))
             assert hypothesis.log_prob == pytest.approx(log_prob, abs=1e-5)
+            said = [float(log_probs[0, place, token]) for place, token in enumerate(wanted)]
+            assert list(hypothesis.token_log_probs) == pytest.approx(said, abs=1e-5)
             assert hypothesis.score == pytest.approx(log_prob / ((5 + len(wanted)) / 6) ** 0.7, abs=1e-5)
 
 
@@ -306,11 +367,14 @@ def plain_beam(log_probs: np.ndarray, options: SearchOptions, limit: int) -> lis
         followers = [EOS] if length == limit else range(len(log_probs))
         longer = [(p + log_probs[(BOS, *path)[-1], v], (*path, v)) for p, path in alive for v in followers]
         longer = sorted(longer, key=lambda pair: -pair[0])[: 2 * K]
-        found += [(options.score(float(p), length), path[:-1]) for p, path in longer[:K] if path[-1] == EOS]
+        found += [(float(p), path[:-1]) for p, path in longer[:K] if path[-1] == EOS]
         alive = [(p, path) for p, path in longer if path[-1] != EOS][:K]
         if len(found) >= options.enough(K) or (found and K == 1):  # greedy search takes the first end
             break
-    return sorted(found, key=lambda pair: -pair[0])[: options.n_best]
+    surplus = sorted(found, key=lambda pair: -pair[0] / (len(pair[1]) + 1) ** options.surplus_exponent)
+    counting = surplus[: options.enough(K)] if options.patience < math.inf else found
+    ranked = [(options.score(p, len(path) + 1), path) for p, path in counting]
+    return sorted(ranked, key=lambda pair: -pair[0])[: options.n_best]
 
 
 @given(
