@@ -217,9 +217,12 @@ class Wordings:
 
     def _ways(self, text: str) -> Iterator[tuple[int, ...]]:
         """The symbols of a text at the beginning, behind a blank and behind a bracket, as far as they differ."""
-        plain, opening, *behind = self._tokenizer.encode([text, "(", f"( {text}", f"({text}"])
-        rest = (ids[len(opening) :] for ids in behind if ids[: len(opening)] == opening)
-        for way in dict.fromkeys(map(tuple, (plain, *rest))):
+        known = self._tokenizer
+        plain, opening, *behind = known.encode([text, "(", f"( {text}", f"({text}"])
+        written = known.decode(plain).strip()
+        rest = (ids[len(opening) :] for ids in behind if ids[: len(opening)] == opening)  # a bracket may be of a word
+        ways = (plain, *(ids for ids in rest if known.decode(ids).strip() == written))
+        for way in dict.fromkeys(map(tuple, ways)):
             if way and not self._unwritten & {*way}:
                 yield way
 
@@ -243,8 +246,10 @@ def _occurring(targets: Sequence[str], words: Sequence[str]) -> Iterator[str]:
     for end in range(1, len(words) + 1):
         for target, those in plain.items():
             start = end - len(those)
+            if start < taken or not those:
+                continue
             begins = start == 0 or words[start - 1] in ENDS
-            if start >= taken and words[start:end] in ([those, initial[target]] if begins else [those]):
+            if words[start:end] in ([those, initial[target]] if begins else [those]):
                 yield target
                 taken = end
                 break
