@@ -65,8 +65,9 @@ class MultiHeadAttention(Attention):
 
     def key_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values [N, H, S, D / H] of features [N, S, D]; fewer heads where these are shared."""
-        keys, values = self.key_value(x).chunk(2, -1)
-        return split_heads(keys, self.key_value_heads), split_heads(values, self.key_value_heads)
+        N, S, _ = x.shape
+        keys, values = self.key_value(x).view(N, S, 2, self.key_value_heads, -1).transpose(1, 3).unbind(2)
+        return keys, values
 
     def forward(self, query: Tensor, memory: Memory, *, weights: bool = False) -> Attended:
         mask = None if memory.mask is None else memory.mask[:, None, None]  # [N, 1, 1, S]

@@ -97,7 +97,8 @@ class TransformerDecoder(Decoder):
     def forward(self, tokens: Tensor, state: State, *, weights: bool = False) -> tuple[Output, TransformerState]:
         assert isinstance(state, TransformerState)
         x = self.positions.add(self.embedding(tokens) * self.scale, state.position)
-        x, pasts, shares, penalty = self.dropout(x), [*state.past], [], torch.zeros((), device=x.device)
+        x, pasts, shares = self.dropout(x), [*state.past], []
+        penalty: Tensor | float = 0.0
         for depth, layer in enumerate(self.layers):
             if self.training and dropped(self.layer_drop):
                 continue

@@ -15,6 +15,7 @@ from seqloom.layers.distances import AlibiDistances, Distances, RelativeDistance
 from seqloom.registry import register
 
 Positions = Literal["none", "add", "multiply"]  # how a vector that says where a token stands meets the token's own
+READY = 256  # positions whose vectors are kept, since a search asks for one of them at each step
 Layout = Literal["halves", "pairs"]  # how sines and cosines share the features
 
 
@@ -48,6 +49,8 @@ class NoPositions(PositionEncoding):
 class SinusoidalPositions(PositionEncoding):
     """The vectors of `sinusoids`; https://arxiv.org/abs/1706.03762, 3.5."""
 
+    ready: Tensor  # [READY, D]
+
     def __init__(
         self, size: int, heads: int = 1, *, layout: Layout = "halves", first: Count = 0, inclusive: bool = False
     ):
@@ -57,8 +60,12 @@ class SinusoidalPositions(PositionEncoding):
         """
         super().__init__(size, heads)
         self.layout, self.first, self.inclusive = layout, first, inclusive
+        ready = sinusoids(first, READY, size, torch.device("cpu"), layout=layout, inclusive=inclusive)
+        self.register_buffer("ready", ready, persistent=False)
 
     def add(self, x: Tensor, start: int) -> Tensor:
+        if x.size(1) == 1 and start < READY:  # a step of a search
+            return x + self.ready[start]
         size = x.size(2)
         return x + sinusoids(
             self.first + start, x.size(1), size, x.device, layout=self.layout, inclusive=self.inclusive
