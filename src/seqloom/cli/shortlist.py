@@ -13,7 +13,7 @@ def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of the model.", show_default=False)],
     most_common: Annotated[
         int, typer.Option("--most-common", min=0, help="So many symbols are looked at in every sentence.")
-    ] = 500,
+    ] = 1000,
     each: Annotated[int, typer.Option("--each", min=1, help="And so many for each symbol of the source.")] = 50,
     most_pairs: Annotated[
         int, typer.Option("--most-pairs", min=1, help="Read so many pairs of the training data at the most.")
