@@ -34,7 +34,8 @@ from seqloom.layers.positions import (
 from seqloom.models import EncoderDecoder, Ensemble, Model, VocabularySizes
 from seqloom.search import Hypothesis, SearchOptions
 
-SOURCES = [[5, 9, 4], [7], [3, 3, 8, 12, 6, 19, 4], [10, 11]]
+SOURCES = [[5, 8, 4], [7], [3, 3, 8, 7, 6, 5, 4], [6, 8]]
+LIMIT = 12  # tokens, the end included
 ENCODER_POSITIONS = (
     *(SinusoidalPositions, NoPositions, LearnedPositions, RelativePositions, RotaryPositions),
     partial(SinusoidalPositions, layout="pairs", first=2, inclusive=True),
@@ -71,7 +72,7 @@ EMBEDDINGS = st.fixed_dictionaries(
 
 
 def found(engine: Any, **options: Any) -> list[Hypothesis]:
-    request = Request(options=SearchOptions(max_length=8, **options), attention=True)
+    request = Request(options=SearchOptions(max_length=LIMIT, **options), attention=True)
     return [one.hypotheses[0] for one in engine.search(SOURCES, request)]
 
 
@@ -82,6 +83,7 @@ def found(engine: Any, **options: Any) -> list[Hypothesis]:
     embedding=EMBEDDINGS,
     epsilon=st.sampled_from([1e-6, 1e-5, 0.1]),
     read_end=st.booleans(),
+    kind=st.sampled_from(["gnmt", "average", "none"]),
     length_penalty=st.sampled_from([-0.3, 0.0, 0.7, 1.0]),
     seed=st.integers(0, 9),
 )
@@ -91,6 +93,7 @@ def test_tokens_scores_and_attention_are_ours_whatever_the_options(
     embedding: dict[str, Any],
     epsilon: float,
     read_end: bool,
+    kind: str,
     length_penalty: float,
     seed: int,
 ) -> None:
@@ -105,12 +108,15 @@ def test_tokens_scores_and_attention_are_ours_whatever_the_options(
         fast = exported(made, Path(directory))
         for ours, theirs in zip(found(NativeEngine(made), beam_size=1), found(fast, beam_size=1), strict=True):
             assert ours.tokens == theirs.tokens
-            assert theirs.log_prob == pytest.approx(ours.log_prob, abs=1e-4)
+            assert theirs.log_prob == pytest.approx(ours.log_prob, abs=1e-3)
             weights = ours.attention[-1:].mean(1, keepdims=True)  # of the last layer, the mean over heads
             np.testing.assert_allclose(theirs.attention, weights[..., : theirs.attention.shape[-1]], atol=1e-5)
-        beam: dict[str, Any] = {"beam_size": 3, "length_penalty_kind": "average", "length_penalty": length_penalty}
+        beam: dict[str, Any] = {"beam_size": 3, "length_penalty_kind": kind, "length_penalty": length_penalty}
         for ours, theirs in zip(found(NativeEngine(made), **beam), found(fast, **beam), strict=True):
-            assert theirs.score == pytest.approx(ours.score, abs=1e-4)
+            if len(ours.tokens) + 1 < LIMIT:
+                assert theirs.score == pytest.approx(ours.score, abs=1e-3)
+            else:  # of those that are made to end, CTranslate2 tells some only
+                assert theirs.score <= ours.score + 1e-3
 
 
 def recurrent(**options: Any) -> Model:

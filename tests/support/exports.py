@@ -17,7 +17,7 @@ from seqloom.models import EncoderDecoder, VocabularySizes
 from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.tokenizers import Tokenizers, Words
 
-SYMBOLS = 20
+SYMBOLS = 9
 SIDE = {"layers": 2, "heads": 4, "feedforward": 12}
 
 

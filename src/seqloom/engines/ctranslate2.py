@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.errors import CheckpointError, UsageError
-from seqloom.search.hypothesis import Hypothesis
+from seqloom.search.hypothesis import Hypothesis, counting
 from seqloom.search.options import SearchOptions
 from seqloom.tokenizers import Tokenizers
 from seqloom.vocabulary import EOS, UNK
@@ -26,7 +26,6 @@ SHORTLISTED_TOKENS = 1024  # where those of a batch share a shortlist: the more 
 VOCABULARY_MAP = "vmap.txt"  # its name for a shortlist
 THREADS = 4  # more of them on one batch gain little, and then it does several batches at once
 NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
-LIKE_GNMT = 0.75  # (n / m)^(0.75 a) is about ((5 + n) / (5 + m))^a for sentences of ten to thirty tokens
 GRANTED = {
     *("beam_size", "n_best", "patience", "length_penalty", "length_penalty_kind", "max_length", "max_source_length"),
     *("shortlist", "unknown", "dictionary"),
@@ -138,8 +137,7 @@ class CTranslate2Engine(Engine):
 
     def _exponent(self, options: SearchOptions) -> float:
         """Its length penalty: of the hypotheses found it hands us those with the best log P / n^exponent."""
-        share = {"none": 0.0, "average": 1.0, "gnmt": LIKE_GNMT}[options.length_penalty_kind]
-        return share * options.length_penalty or NO_EARLY_EXIT
+        return options.surplus_exponent or NO_EARLY_EXIT
 
     def _hypotheses(self, result: Any, request: Request) -> list[Hypothesis]:
         """The hypotheses of one sentence, those that have not ended with the score -inf."""
@@ -164,9 +162,16 @@ class CTranslate2Engine(Engine):
         """The hypotheses of a sentence, those that would go on beyond the limit ending just there."""
         if limit == 1:
             return [self._ended(source, [], request)]
-        (result,) = self._run([source], limit - 1, request)
-        found = self._hypotheses(result, request)
-        return [self._ended(source, one.tokens, request) if one.score == -np.inf else one for one in found]
+        options = request.options
+        patient = options if options.beam_size == 1 else replace(options, patience=options.patience + 1)  # tells all
+        (result,) = self._run([source], limit - 1, replace(request, options=patient))
+        found = self._hypotheses(result, replace(request, options=patient))
+        ended = [one for one in found if one.score > -np.inf]
+        lengths = sorted(len(one.tokens) for one in ended)
+        if len(ended) >= (enough := int(options.enough(options.beam_size))):
+            found = [one for one in ended if len(one.tokens) <= lengths[enough - 1]]
+        cut = [self._ended(source, one.tokens, request) if one.score == -np.inf else one for one in found]
+        return counting(cut, options, options.beam_size)
 
     def _ended(self, source: list[str], ids: list[int], request: Request) -> Hypothesis:
         """These tokens and an end, with the model's own scores."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from seqloom.decoders.base import Decoder
 from seqloom.errors import UsageError
 from seqloom.search.choosing import Candidates, Chooser, UnderWay, chooser_of
-from seqloom.search.hypothesis import Hypothesis
+from seqloom.search.hypothesis import Hypothesis, counting
 from seqloom.search.options import LEAST_SEEN, SearchOptions
 from seqloom.search.rules import Rule, rule_of
 from seqloom.search.trace import Extension, Recorder
@@ -137,9 +137,10 @@ class _Race:
 
     def results(self) -> list[Hypothesis]:
         """The n best: of each group the best, then of each the next, none twice; the best of all first."""
-        if len(self.found) == 1:
-            return _ranked(self.found[0])[: self.options.n_best]
-        in_turn = chain.from_iterable(zip_longest(*map(_ranked, self.found)))
+        found = [counting(group, self.options, self.width) for group in self.found]
+        if len(found) == 1:
+            return _ranked(found[0])[: self.options.n_best]
+        in_turn = chain.from_iterable(zip_longest(*map(_ranked, found)))
         distinct: dict[tuple[int, ...], Hypothesis] = {}
         for hypothesis in filter(None, in_turn):
             distinct.setdefault(tuple(hypothesis.tokens), hypothesis)

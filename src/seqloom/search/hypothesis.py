@@ -9,6 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from seqloom.search.options import SearchOptions
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -24,3 +26,12 @@ class Hypothesis:
 def confidence(log_probs: Sequence[float]) -> float | None:
     """The geometric mean of probabilities, given their logarithms; None where there are none."""
     return math.exp(sum(log_probs) / len(log_probs)) if log_probs else None
+
+
+def counting(found: list[Hypothesis], options: SearchOptions, width: int) -> list[Hypothesis]:
+    """Of what was found by a beam of this width, what counts: what its last step found beyond enough does not."""
+    enough = options.enough(width)
+    if len(found) <= enough:
+        return found
+    exponent = options.surplus_exponent
+    return sorted(found, key=lambda one: one.log_prob / (len(one.tokens) + 1) ** exponent, reverse=True)[: int(enough)]

@@ -33,7 +33,8 @@ class SearchOptions:
     `max_source_length` tokens only the beginning is used, and its translation says so.
 
     A sentence's search ends once `patience` * beam_size targets of it are found (https://arxiv.org/abs/2204.05424), as
-    other toolkits' does with a patience of 1, or nothing under way can win any more; at infinity, only then.
+    other toolkits' does with a patience of 1, or nothing under way can win any more; at infinity, only then.  Of what
+    the last step finds beyond so many, those with the worst log P / n^`surplus_exponent` are left out.
 
     With `diverse_groups` the beam is as many beams of the same size.  At each step, each of them has a token's
     log-probability lowered by `diversity` times how often those before it went on with that token in this step
@@ -140,6 +141,15 @@ class SearchOptions:
     def enough(self, width: int) -> float:
         """How many targets found end the search of a beam of this width."""
         return math.floor(width * self.patience + 0.5) if math.isfinite(self.patience) else math.inf
+
+    @property
+    def surplus_exponent(self) -> float:
+        """What says which of too many targets are left out; it is all that CTranslate2 can rank by.
+
+        It ranks as the score does, or, for "gnmt", nearly so: for ten to thirty tokens n^(3a/4) grows as (5 + n)^a.
+        """
+        shares = {"gnmt": 0.75, "average": 1.0, "none": 0.0}
+        return shares[self.length_penalty_kind] * self.length_penalty
 
     def score(self, log_prob: float, length: int, coverage: float = 0.0) -> float:
         """The score by which finished hypotheses of so many tokens, the end included, are ranked."""
