@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -49,8 +50,6 @@ class NoPositions(PositionEncoding):
 class SinusoidalPositions(PositionEncoding):
     """The vectors of `sinusoids`; https://arxiv.org/abs/1706.03762, 3.5."""
 
-    ready: Tensor  # [READY, D]
-
     def __init__(
         self, size: int, heads: int = 1, *, layout: Layout = "halves", first: Count = 0, inclusive: bool = False
     ):
@@ -60,16 +59,12 @@ class SinusoidalPositions(PositionEncoding):
         """
         super().__init__(size, heads)
         self.layout, self.first, self.inclusive = layout, first, inclusive
-        ready = sinusoids(first, READY, size, torch.device("cpu"), layout=layout, inclusive=inclusive)
-        self.register_buffer("ready", ready, persistent=False)
 
     def add(self, x: Tensor, start: int) -> Tensor:
+        size, start = x.size(2), self.first + start
         if x.size(1) == 1 and start < READY:  # a step of a search
-            return x + self.ready[start]
-        size = x.size(2)
-        return x + sinusoids(
-            self.first + start, x.size(1), size, x.device, layout=self.layout, inclusive=self.inclusive
-        )
+            return x + ready_sinusoids(size, x.device, self.layout, self.inclusive)[start]
+        return x + sinusoids(start, x.size(1), size, x.device, layout=self.layout, inclusive=self.inclusive)
 
 
 @register("learned")
@@ -156,6 +151,13 @@ def sinusoids(
     if layout == "pairs":
         return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :size]
     return torch.cat([angles.sin(), angles.cos()], 1)[:, :size]
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def ready_sinusoids(size: int, device: torch.device, layout: Layout, inclusive: bool) -> Tensor:
+    """The vectors of the first positions, [READY, size], made once; not for writing."""
+    return sinusoids(0, READY, size, device, layout=layout, inclusive=inclusive)
 
 
 def slopes(count: int, size: int, *, longest: int, device: torch.device) -> Tensor:
