@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -14,13 +16,18 @@ from torch import Tensor
 
 from seqloom.adoption import adopt
 from seqloom.compat.foreign import Foreign
+from seqloom.config import build, read_text
+from seqloom.config.root import Config
 from seqloom.data.batches import collate_source
 from seqloom.runs import load
+from seqloom.tasks.translation import build_model
+from seqloom.tokenizers import SentencePiece, Tokenizer, Tokenizers
 from seqloom.translate import Translator
 from seqloom.vocabulary import BOS
 
 WORDS = "the a small big dog cat man woman girl runs sits jumps in on near water street snow two red blue".split()
 COUNT = 100
+PART = {"layers": 1, "heads": 2, "feedforward": 24, "norm": "post", "dropout": 0.1}
 
 
 def sentences(count: int = COUNT, words: Sequence[str] = WORDS) -> list[str]:
@@ -70,3 +77,29 @@ def randomize(module: torch.nn.Module, *, scale: float = 0.35) -> None:
         if weight.requires_grad:
             shift = 1.0 if "norm" in name and name.endswith("weight") else 0.0
             weight.data = shift + scale * torch.randn(weight.shape, generator=generator)
+
+
+def own_run(directory: Path, *, tie: str = "all", tokenizer: Tokenizer | None = None, **part: Any) -> Translator:
+    """A run of ours with random weights: a Transformer that MarianMT can express, but for what `part` says."""
+    found = tokenizer or SentencePiece(size=45, joint=tie != "none")
+    found.train(sentences())
+    tokenizers = Tokenizers(found, found)
+    if tie == "none":
+        other = SentencePiece(size=40)
+        other.train(sentences())
+        tokenizers = Tokenizers(found, other)
+    sides = {side: {"class": f"Transformer{side.capitalize()}", **PART, **part} for side in ("encoder", "decoder")}
+    model = {"class": "EncoderDecoder", "embedding": {"size": 16, "tie": tie}, **sides}
+    config = build(Config, read_text("data: {train: {tsv: x}}", [f"model={json.dumps(model)}"]))
+    network = build_model(config.model, tokenizers)
+    randomize(network)
+    weights = dict(network.named_parameters())
+    search = {"beam_size": 3, "length_penalty_kind": "average", "length_penalty": 0.8}
+    adopt(
+        directory,
+        model=model,
+        search=search,
+        weights={n: w.detach() for n, w in weights.items()},
+        tokenizers=tokenizers,
+    )
+    return load(directory)

@@ -37,4 +37,5 @@ def command(
     adopt(output, model=found.model, search=found.search, weights=found.weights, tokenizers=found.tokenizers)
     for note in found.notes:
         print(f"seqloom: {note}", file=sys.stderr)
-    print(f"seqloom: wrote {output}, a model of {theirs}; try: seqloom translate {output}", file=sys.stderr)
+    golden = f"it has no golden texts yet: seqloom prove {output} --input TEXT"
+    print(f"seqloom: wrote {output}, a model of {theirs}; {golden}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,47 +10,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from seqloom.adoption import adopt
 from seqloom.compat.marian_hf import read, write
-from seqloom.config import build, read_text
-from seqloom.config.root import Config
 from seqloom.errors import UsageError
-from seqloom.runs import load
-from seqloom.tasks.translation import build_model
-from seqloom.tokenizers import SentencePiece, Tokenizer, Tokenizers, Words
-from seqloom.translate import Translator
+from seqloom.tokenizers import Words
 from seqloom.vocabulary import BOS, EOS
 
 TEXTS = foreign.sentences()
-PART = {"layers": 1, "heads": 2, "feedforward": 24, "norm": "post", "dropout": 0.1}
 SWISH = {"feedforward": {"class": "PositionWise", "inner_size": 20, "activation": "swish"}, "scale_embedding": False}
 OTHER_POSITIONS = {"positions": {"class": "SinusoidalPositions", "layout": "pairs", "first": 2, "inclusive": True}}
-
-
-def made(directory: Path, *, tie: str = "all", tokenizer: Tokenizer | None = None, **part: Any) -> Translator:
-    """A run of ours with random weights."""
-    found = tokenizer or SentencePiece(size=45, joint=tie != "none")
-    found.train(TEXTS)
-    tokenizers = Tokenizers(found, found)
-    if tie == "none":
-        other = SentencePiece(size=40)
-        other.train(TEXTS)
-        tokenizers = Tokenizers(found, other)
-    sides = {side: {"class": f"Transformer{side.capitalize()}", **PART, **part} for side in ("encoder", "decoder")}
-    model = {"class": "EncoderDecoder", "embedding": {"size": 16, "tie": tie}, **sides}
-    config = build(Config, read_text("data: {train: {tsv: x}}", [f"model={json.dumps(model)}"]))
-    network = build_model(config.model, tokenizers)
-    foreign.randomize(network)
-    weights = dict(network.named_parameters())
-    search = {"beam_size": 3, "length_penalty_kind": "average", "length_penalty": 0.8}
-    adopt(
-        directory,
-        model=model,
-        search=search,
-        weights={n: w.detach() for n, w in weights.items()},
-        tokenizers=tokenizers,
-    )
-    return load(directory)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +28,7 @@ def made(directory: Path, *, tie: str = "all", tokenizer: Tokenizer | None = Non
 @torch.inference_mode()
 def test_transformers_says_what_the_run_says(tie: str, part: dict[str, Any], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not there: pip install 'seqloom[dev]'")
-    ours = made(tmp_path / "run", tie=tie, **part)
+    ours = foreign.own_run(tmp_path / "run", tie=tie, **part)
     write(tmp_path / "run", tmp_path / "theirs")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
     network = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "theirs").double().eval()
@@ -82,7 +48,7 @@ def test_transformers_says_what_the_run_says(tie: str, part: dict[str, Any], tmp
 
 @pytest.mark.parametrize("tie", ["all", "none"])
 def test_what_was_written_is_the_same_when_it_is_read(tie: str, tmp_path: Path) -> None:
-    before = made(tmp_path / "run", tie=tie)
+    before = foreign.own_run(tmp_path / "run", tie=tie)
     write(tmp_path / "run", tmp_path / "theirs")
     after = foreign.adopted(read(tmp_path / "theirs", pickle_allowed=False), tmp_path / "again")
     sources = before.tokenizers.source.encode(TEXTS)
@@ -108,7 +74,7 @@ def test_what_was_written_is_the_same_when_it_is_read(tie: str, tmp_path: Path) 
     ],
 )
 def test_what_marian_does_not_have_is_refused(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
-    made(tmp_path / "run", **changes)
+    foreign.own_run(tmp_path / "run", **changes)
     with pytest.raises(UsageError) as caught:
         write(tmp_path / "run", tmp_path / "theirs")
     assert sentence in str(caught.value) and "config.yml" in str(caught.value)
@@ -116,7 +82,7 @@ def test_what_marian_does_not_have_is_refused(changes: dict[str, Any], sentence:
 
 
 def test_a_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    made(tmp_path / "run")
+    foreign.own_run(tmp_path / "run")
     (tmp_path / "theirs").mkdir()
     with pytest.raises(UsageError, match="theirs is there already; name a directory that isn't"):
         write(tmp_path / "run", tmp_path / "theirs")
