@@ -39,7 +39,6 @@ def test_a_run_that_was_imported_can_be_trained_on(seqloom: Any) -> None:
         (seqloom.folder / "run" / f"train.{name}").write_text("the big dog sits\n" * 40)
     options = [
         "train.steps=2",
-        "train.batch_tokens=64",
         "train.device=cpu",
         "train.validate_every=2",
         "train.doctor=false",
@@ -52,7 +51,7 @@ def test_a_run_that_was_imported_can_be_trained_on(seqloom: Any) -> None:
 def test_a_run_is_written_for_transformers_and_read_again(seqloom: Any) -> None:
     foreign.own_run(seqloom.folder / "run")
     result = seqloom("export", "run", "--to", "marian-hf", "-o", "hf")
-    assert result.code == 0 and result.err.startswith("seqloom: wrote hf, 0.0 MB\n"), result.err
+    assert result.code == 0 and result.err.startswith("seqloom: wrote hf, "), result.err
     names = {"config.json", "generation_config.json", "model.safetensors", "source.spm", "target.spm", "vocab.json"}
     assert {path.name for path in (seqloom.folder / "hf").iterdir()} == {*names, "tokenizer_config.json"}
     assert seqloom("import", "hf", "-o", "again").code == 0

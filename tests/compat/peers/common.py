@@ -29,11 +29,12 @@ def targets() -> list[list[str]]:
 
 
 def values(name: str, shape: Sequence[int]) -> Any:
-    """A weight's values: those of a norm lie about 1, so that none is like another's."""
+    """A weight's values: no weight is like another, and what a model says depends on what it is asked."""
     drawn = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(shape)).astype(np.float32)
     if "norm" in name and name.endswith("weight"):
         return drawn * np.float32(0.2) + 1
-    return drawn * np.float32(0.12 if "emb" in name else 0.5)  # small vectors of symbols, lest a symbol repeat itself
+    # Small vectors of symbols, lest a symbol repeat itself, and small biases, lest one is said always.
+    return drawn * np.float32(0.12 if "emb" in name else 0.1 if "bias" in name else 0.6)
 
 
 def fill(network: Any) -> None:

@@ -27,7 +27,7 @@ def options(changes: dict[str, Any]) -> Any:
     parser = ArgumentParser()
     train_opts(parser)
     chosen = {"dropout": [0.0], **(RECURRENT if changes.pop("recurrent", False) else TRANSFORMER), **changes}
-    made, _ = parser.parse_known_args(["--data", "{}", "--src_vocab", "x", "--config", "/dev/null"])
+    made, _ = parser.parse_known_args(["--data", "{}", "--src_vocab", "x"])
     for name, value in chosen.items():
         setattr(made, name, value)
     ArgumentParser.update_model_opts(made)
