@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqloom.errors import CheckpointError
+from seqloom.errors import CheckpointError, UnreadableError
 from seqloom.search.options import SearchOptions
 from seqloom.translate import Translator
 
@@ -70,8 +70,17 @@ def golden_of(translator: Translator, texts: Sequence[str], *, weights: str, ver
         name: getattr(base, name)
         for name in ("beam_size", "length_penalty", "length_penalty_kind", "max_length", "max_source_length")
     }
-    triples = _triples(translator, texts, search)
+    triples = _triples(translator, [text for text in texts if _readable(translator, text)], search)
     return Golden(weights=weights, search=search, triples=triples, versions=versions)
+
+
+def _readable(translator: Translator, text: str) -> bool:
+    """Whether the text has the form that the model's sources have, such as so many parts."""
+    try:
+        translator.tokenizers.source.encode([text])
+    except UnreadableError:
+        return False
+    return True
 
 
 def chosen_texts(texts: Iterable[str], count: int) -> list[str]:

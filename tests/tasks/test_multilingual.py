@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seqloom.config.root import read_config
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import UsageError
 from seqloom.inspect.views import views_of
 from seqloom.runs import load, train
@@ -97,7 +98,8 @@ def test_other_tokenizers_keep_tags_whole(folder: Path, tokenizer: str) -> None:
 
 def test_a_joint_vocabulary_never_writes_a_tag(folder: Path) -> None:
     translator = load(folder / "run")
-    bias = dict(translator.model.decoder.readout.named_parameters())["bias"]
+    assert isinstance(translator.engine, NativeEngine)
+    bias = dict(translator.engine.model.decoder.readout.named_parameters())["bias"]
     with torch.no_grad():
         bias[translator.tokenizers.target.vocabulary.ids(TAGS)] = 100.0
     text = translator.translate(["a b c"], tag="<2back>")[0].text
