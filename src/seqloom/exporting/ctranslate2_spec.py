@@ -235,8 +235,8 @@ def _norm(spec: Any, norm: Any) -> None:
 
 
 def _array(x: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = x.detach().float().cpu().contiguous().numpy()
-    return array
+    """The values of a tensor, as an array of their own: quantising scales them where they stand."""
+    return np.array(x.detach().float().cpu().numpy(), order="C")
 
 
 def facts(spec: transformer_spec.TransformerSpec) -> dict[str, int | bool | None]:
