@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, repeat
@@ -15,8 +15,10 @@ from seqloom.data.lengths import cut
 from seqloom.data.phrases import read_phrases
 from seqloom.data.rows import tagged
 from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.listening import overheard
 from seqloom.errors import UsageError
 from seqloom.glossary import Demand, Glossary, Wordings, borders_of, check_steerable
+from seqloom.guard import Guard, Guarded
 from seqloom.scoring import Scored, Scorer
 from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
@@ -32,6 +34,7 @@ WINDOW = 2000  # sentences sorted by length together; memory stays constant howe
 BATCH_TOKENS = 4096  # source tokens, padding included, decoded together
 BATCH_IMAGES = 32  # sources whose length is always the same, as that of images is
 WINDOW_TOKENS = 8_000_000  # of such sources
+HALF = "\ufffd"  # what a character is shown as while some of its bytes are still to come
 CHARACTERS = 32  # the most that a token stands for; what lies beyond the longest source is not even looked at
 
 
@@ -40,12 +43,14 @@ class _Asked:
     """What is to be found out about every sentence of a call."""
 
     options: SearchOptions
-    attention: bool
-    trace: bool
-    words: bool
     dictionary: Mapping[str, str]
     forbidden: list[list[int]]  # symbols and sequences of symbols
     wordings: Wordings | None
+    attention: bool = False
+    trace: bool = False
+    words: bool = False
+    listener: Callable[[Sequence[int]], None] | None = None  # told how the only sentence goes on
+    guard: Guard | None = None
 
     @property
     def copies(self) -> bool:
@@ -93,6 +98,7 @@ class Translator:
         tag: str | None = None,
         glossary: Glossary | None = None,
         prefixes: Sequence[str] | None = None,
+        guard: Guard | None = None,
         attention: bool = False,
         trace: bool = False,
         words: bool = False,
@@ -104,10 +110,12 @@ class Translator:
         what is empty stays empty.  Where a sentence has terms of the `glossary`, its translation has what
         they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
         doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
-        than a plain beam.  Raises ValueError for another number of prefixes than of sentences.
+        than a plain beam.  A `guard` looks for degenerate translations and has them searched for again; without one, what
+        is found is what the model says.  Raises ValueError for another number of prefixes than of sentences.
         """
         asked = {"attention": attention, "trace": trace, "words": words}
-        return list(self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, **asked))
+        wishes = self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, guard=guard, **asked)
+        return list(wishes)
 
     def stream(
         self,
@@ -117,6 +125,7 @@ class Translator:
         tag: str | None = None,
         glossary: Glossary | None = None,
         prefixes: Iterable[str] | None = None,
+        guard: Guard | None = None,
         attention: bool = False,
         trace: bool = False,
         words: bool = False,
@@ -127,24 +136,35 @@ class Translator:
         What is drawn at random for a sentence depends on its number in the text; `first` is that of the first one here.
         """
         self.check_tag(tag)
-        remaining, options = (
-            ((tagged(text, tag), begun) for text, begun in _begun(sentences, prefixes)),
-            options or self.options,
-        )
-        asked = _Asked(
-            options,
-            attention,
-            trace,
-            words,
-            read_dictionary(options.dictionary) if options.dictionary else {},
-            self._forbidden(options),
-            self._wordings(glossary, options),
-        )
-        length = self.tokenizers.source.length
+        remaining = ((tagged(text, tag), begun) for text, begun in _begun(sentences, prefixes))
+        asked = self._asked(options or self.options, glossary)
+        asked = replace(asked, attention=attention, trace=trace, words=words)
+        asked, length = replace(asked, guard=guard), self.tokenizers.source.length
         size = min(WINDOW, max(1, WINDOW_TOKENS // length)) if length else WINDOW
         while window := list(islice(remaining, size)):
             yield from self._window(window, asked, first)
             first += len(window)
+
+    def stream_tokens(
+        self, sentence: str, options: SearchOptions | None = None, *, tag: str | None = None
+    ) -> Iterator[str]:
+        """A sentence's translation as it comes: all of it so far, again and again; the last is that of `translate`.
+
+        What was said may still change, unless the beam size is 1.  An engine that can't tell says all at the end.
+        Raises what `translate` does.
+        """
+        self.check_tag(tag)
+        asked, line = self._asked(options or self.options), (tagged(sentence, tag), "")
+
+        def work(listener: Callable[[Sequence[int]], None]) -> str:
+            return self._window([line], replace(asked, listener=listener), 0)[0].text
+
+        before = None
+        for told in overheard(work):
+            text = told if isinstance(told, str) else self.tokenizers.target.decode(told).rstrip(HALF)
+            if text != before:
+                yield text
+            before = text
 
     def score(
         self, pairs: Iterable[tuple[str, str]], options: SearchOptions | None = None, *, tag: str | None = None
@@ -168,10 +188,14 @@ class Translator:
             raise UsageError(f"this model was trained without tags, so it can't be told {tag!r}")
         raise UsageError(f"this model knows no tag {tag!r}; its tags are {', '.join(known)}")
 
+    def _asked(self, options: SearchOptions, glossary: Glossary | None = None) -> _Asked:
+        dictionary = read_dictionary(options.dictionary) if options.dictionary else {}
+        return _Asked(options, dictionary, self._forbidden(options), self._wordings(glossary, options))
+
     def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
         limit = self.tokenizers.source.length or asked.options.max_source_length
-        blank = Translation("", [], [], glossary=[] if asked.wordings else None)
+        blank = Translation("", [], [], glossary=[] if asked.wordings else None, warnings=() if asked.guard else None)
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
             replace(blank, source=sentence, truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
@@ -187,9 +211,11 @@ class Translator:
             demands = [self._demand(results[i], sources[i], asked) for i in rows]
             request = replace(self._request(asked, demands), numbers=(rows + first).tolist())
             request = replace(request, prefixes=begun and [begun[i] for i in rows])
-            founds = self.engine.search([sources[i] for i in rows], request)
-            for i, found, demand in zip(rows, founds, demands, strict=True):
-                done = self._translation(results[i], sources[i], prefixes[i], found, asked)
+            founds = self._searched([results[i] for i in rows], [sources[i] for i in rows], request, asked)
+            for i, one, demand in zip(rows, founds, demands, strict=True):
+                done = self._translation(results[i], sources[i], prefixes[i], one.found, asked)
+                if asked.guard:
+                    done = replace(done, warnings=one.warnings, redecoded=one.redecoded)
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
 
@@ -212,9 +238,23 @@ class Translator:
     def _demand(self, before: Translation, source: list[int], asked: _Asked) -> Demand:
         if asked.wordings is None:
             return Demand()
+        return asked.wordings.demand(self._text(before, source), asked.options.limit(len(source) + 1) - 1)
+
+    def _text(self, before: Translation, source: list[int]) -> str:
+        """What a source says, as far as it is read and without its tags; nothing where it is no text."""
         known = self.tokenizers.source
-        text = known.decode(source) if before.truncated else known.restore(before.source)
-        return asked.wordings.demand(text, asked.options.limit(len(source) + 1) - 1)
+        text = "" if known.of_files else known.decode(source) if before.truncated else known.restore(before.source)
+        while tag := next((tag for tag in known.tags if text.startswith(tag)), None):
+            text = text[len(tag) :].lstrip()
+        return text
+
+    def _searched(
+        self, before: list[Translation], sources: list[list[int]], request: Request, asked: _Asked
+    ) -> list[Guarded]:
+        if asked.guard is None:
+            return [Guarded(found) for found in self.engine.search(sources, request)]
+        texts = [self._text(*pair) for pair in zip(before, sources, strict=True)]
+        return asked.guard.watched(self.engine, sources, texts, request, self.tokenizers.target.decode)
 
     def _forbidden(self, options: SearchOptions) -> list[list[int]]:
         phrases = [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
@@ -230,6 +270,7 @@ class Translator:
             forbidden_phrases=tuple(ids for ids in asked.forbidden if len(ids) > 1),
             attention=asked.attention or asked.copies,
             trace=asked.trace,
+            listener=asked.listener,
             glossary=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
         )
 

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from seqloom.cli import glossary as glossaries
+from seqloom.cli import guard as guards
 from seqloom.cli import options
+from seqloom.cli.interactive import check_alone, converse
 from seqloom.cli.prefixes import Prefix
 from seqloom.cli.reranking import Reranking
 from seqloom.cli.writers import Output
@@ -25,11 +27,20 @@ def command(
     input: Annotated[Path | None, typer.Option("--input", "-i", help="Read this file, not standard input.")] = None,
     tag: options.Tag = None,
     glossary: glossaries.Option = None,
+    guard: guards.Option = True,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Translate what is typed, shown as it comes.")
+    ] = False,
 ) -> None:
     """Translate standard input to standard output: one line in is one line out, as it comes, empty ones included.
 
     With --n-best and without --json, lines are "NUMBER ||| TEXT ||| FEATURES ||| SCORE", numbers counted from 0.
     """
+    if interactive:
+        check_alone(output, reranking, prefix, input=input, glossary=glossary)
+        translator = options.translator(runs, models)
+        return converse(translator, options.search(translator.options, search), tag)
+
     from seqloom.cli.lines import input_groups
     from seqloom.cli.notices import UnknownNotice, tell_truncated
     from seqloom.reranking import reranked
@@ -41,13 +52,17 @@ def command(
     translator.check_tag(tag)  # before anyone waits for input
     reranker = reranking.reranker(chosen, models, tag)
     terms, honoured = glossaries.read(glossary, chosen), glossaries.Honoured()
+    guarded, watched = guards.guard(runs[0], guard), guards.Watched()
     asked = {"attention": writer.attention, "words": writer.words}
     first, notice = 0, UnknownNotice()
     for group in input_groups(input):
         begun = prefixes.next(len(group))
-        translations = translator.stream(group, chosen, tag=tag, glossary=terms, prefixes=begun, first=first, **asked)
+        translations = translator.stream(
+            group, chosen, tag=tag, glossary=terms, prefixes=begun, guard=guarded, first=first, **asked
+        )
         for number, translation in enumerate(reranked(translations, reranker) if reranker else translations, first):
             honoured.hear(number, translation.glossary)
+            watched.hear(translation)
             notice.hear(translation)
             tell_truncated(number, translation, chosen.max_source_length)
             writer.write(number, translation)
@@ -55,5 +70,6 @@ def command(
         sys.stdout.flush()
         notice.give()
     prefixes.finish()
+    watched.give()
     if terms:
         honoured.give()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.listening import Listener
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.search.hypothesis import Hypothesis, counting
 from seqloom.search.options import SearchOptions
@@ -112,7 +113,9 @@ class CTranslate2Engine(Engine):
 
     def _run(self, tokens: list[list[str]], limit: int, request: Request) -> list[Any]:
         """CTranslate2's own results for sources, each target having at most `limit` tokens, its end included."""
-        options, listener = request.options, request.listener
+        options, told = request.options, None
+        if request.listener and options.beam_size == 1:  # wider beams tell nothing
+            told = _Told(request.listener, self.target.ids, limit - 1)
         forbidden = [[symbol] for symbol in self.target.lookup(i for i in request.forbidden if i != UNK)]
         results: list[Any] = self.translator.translate_batch(
             tokens,
@@ -131,7 +134,7 @@ class CTranslate2Engine(Engine):
             min_decoding_length=0,
             return_scores=True,
             return_attention=request.attention,
-            **({"callback": _Told(listener, self.target.ids)} if listener and options.beam_size == 1 else {}),
+            callback=told,
         )
         return results
 
@@ -164,8 +167,9 @@ class CTranslate2Engine(Engine):
             return [self._ended(source, [], request)]
         options = request.options
         patient = options if options.beam_size == 1 else replace(options, patience=options.patience + 1)  # tells all
-        (result,) = self._run([source], limit - 1, replace(request, options=patient))
-        found = self._hypotheses(result, replace(request, options=patient))
+        again = replace(request, options=patient, listener=None)
+        (result,) = self._run([source], limit - 1, again)
+        found = self._hypotheses(result, again)
         ended = [one for one in found if one.score > -np.inf]
         lengths = sorted(len(one.tokens) for one in ended)
         if len(ended) >= (enough := int(options.enough(options.beam_size))):
@@ -197,12 +201,12 @@ class CTranslate2Engine(Engine):
 class _Told:
     """Tells a listener the target so far, whenever CTranslate2 adds a token to it."""
 
-    def __init__(self, listener: Callable[[Sequence[int]], None], ids: Callable[[list[str]], list[int]]):
-        self.listener, self.ids, self.tokens = listener, ids, list[int]()
+    def __init__(self, listener: Listener, ids: Callable[[list[str]], list[int]], most: int):
+        self.listener, self.ids, self.most, self.tokens = listener, ids, most, list[int]()
 
     def __call__(self, step: ctranslate2.GenerationStepResult) -> bool:
         token = self.ids([step.token])[0]
-        if token != EOS:
+        if token != EOS and len(self.tokens) < self.most:
             self.tokens.append(token)
             self.listener(tuple(self.tokens))
         return False

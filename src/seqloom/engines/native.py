@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -82,6 +82,7 @@ class NativeEngine(Engine):
             attention=request.attention,
             recorder=recorder,
             numbers=None if request.numbers is None else torch.tensor(request.numbers),
+            listener=_listener(request, narrow),
         )
         return [Found(ranking, recorder.trace(row) if recorder else None) for row, ranking in enumerate(rankings)]
 
@@ -109,6 +110,14 @@ class NativeEngine(Engine):
 
     def labels(self, tokens: Sequence[str]) -> list[str]:
         return self.model.labels(tokens)
+
+
+def _listener(request: Request, narrow: Shortlisted | None) -> Callable[[Sequence[int]], None] | None:
+    """Who is told of symbols, by their ids in the whole vocabulary."""
+    listener = request.listener
+    if listener is None or narrow is None:
+        return listener
+    return lambda ids: listener([int(narrow.numbering.symbols[i]) for i in ids])
 
 
 def _rules(request: Request) -> list[Rule]:

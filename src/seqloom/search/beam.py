@@ -6,7 +6,7 @@ It knows `start`, `forward` and `project` of a decoder, `select` of its state, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
 from typing import Any, NamedTuple
@@ -40,12 +40,13 @@ def beam_search(
     attention: bool = False,
     recorder: Recorder | None = None,
     numbers: Tensor | None = None,
+    listener: Callable[[Sequence[int]], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """For each sentence of the source its `n_best` best hypotheses found, the best first; beam size 1 is greedy search.
 
     A sentence leaves the beam as soon as enough was found, or nothing under way can still enter its results.  What is
     found of it does not depend on what else is in the batch.  A `recorder` is told what every step extended, kept,
-    finished and pruned.
+    finished and pruned; a `listener` is told the likeliest tokens so far, and makes sense for one sentence only.
     `numbers` [B] are those of the sentences in their text, by which samples differ; by default, counted from 0.  Where
     it is said which symbols are `allowed` [B, V], a sentence's target has no others, nor have they probability.  The
     target of each sentence begins with its prefix, where there are `prefixes`, whatever the rules say of that.  Raises
@@ -101,6 +102,8 @@ def beam_search(
             sentences = sentences[going]
             owners = torch.from_numpy(sentences.repeat(K)).to(device)
         beam = _gone_on(_picked(beam, rows, going), tokens, gains, live[going].ravel(), chooser)
+        if listener is not None:
+            listener(beam.tokens[int(beam.log_probs.argmax()), 1:].tolist())
 
     return [race.results() for race in races]
 
