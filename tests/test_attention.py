@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from seqloom.attention import AdditiveAttention, Attention, DotAttention, MultiHeadAttention
+from seqloom.attention.base import weigh
 from seqloom.attention.self_attention import SelfAttention
 from seqloom.structures import Encoded, Memory, Widths
 
@@ -241,3 +242,15 @@ def test_widths_that_do_not_fit_are_refused(build: Callable[[], Attention], sent
     with pytest.raises(ValueError) as caught:
         build()
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("S", [1, 7, 15, 16, 40])
+def test_many_short_rows_are_weighed_as_few_are(S: int) -> None:
+    """They go another way in a search, across the rows."""
+    scores, mask = random(50, 2, 12, S), torch.rand(50, 1, 1, S, generator=torch.Generator().manual_seed(1)) < 0.7
+    mask[..., 0] = True
+    wanted = torch.stack([weigh(row, real) for row, real in zip(scores, mask, strict=True)])
+    with torch.inference_mode():
+        got = weigh(scores, mask)
+    assert_close(got, wanted)
+    assert got.is_contiguous() and got.masked_select(~mask).abs().sum() == 0

@@ -77,6 +77,22 @@ def test_rows_of_a_memory_can_be_selected(attention: Attention, looked_at: Looke
     assert_close(attention(query[rows], memory.select(rows)).context, attention(query, memory).context[rows])
 
 
+def test_rows_of_a_group_see_what_they_would_see_alone(
+    attention: Attention, looked_at: LookedAt, query: Tensor
+) -> None:
+    """As hypotheses of one sentence do: repeated, reordered, some sentences gone, and at last rows without groups."""
+    memory, shared = (attention.memory(looked_at()) for _ in range(2))
+    for rows, groups in [([0, 0, 0, 1, 1, 1], [0, 1]), ([2, 0, 0, 5, 4, 3], [0, 1]), ([4, 4, 3], [1]), ([1, 0], None)]:
+        places = torch.tensor(rows)
+        memory = memory.select(places)
+        shared = shared.select(places, None if groups is None else torch.tensor(groups))
+        asked = torch.randn(len(rows), 2, 8, generator=torch.Generator().manual_seed(len(rows)), dtype=torch.float64)
+        wanted, seen = (attention(asked, each, weights=True) for each in (memory, shared))
+        assert_close(seen.context, wanted.context)
+        assert_close(seen.weights, wanted.weights)
+        memory, shared = wanted.memory, seen.memory
+
+
 def test_where_one_position_is_real_its_value_is_the_context(
     attention: Attention, attention_case: Any, looked_at: LookedAt, query: Tensor
 ) -> None:

@@ -62,6 +62,20 @@ def test_rows_of_a_state_can_be_repeated_reordered_and_dropped(
     assert_close(logits(decoder, NEXT[chosen], moved_after)[0], logits(decoder, NEXT, after)[0][chosen])
 
 
+def test_groups_of_rows_go_on_as_rows_do(decoder: Decoder, source: SourceOf) -> None:
+    """Who says which groups of rows a selection takes changes nothing but what is copied."""
+    alone, told = (decoder.start(source()) for _ in range(2))
+    steps = [([0, 0, 1, 1], [0, 1]), ([1, 0, 3, 3], [0, 1]), ([3, 2], [1]), ([1, 1, 0], None)]
+    with torch.inference_mode():
+        for place, (rows, groups) in enumerate(steps):
+            chosen, tokens = torch.tensor(rows), TOKENS[0, place].expand(len(rows), 1)
+            alone = alone.select(chosen)
+            told = told.select(chosen, None if groups is None else torch.tensor(groups))
+            wanted, _, alone = logits(decoder, tokens, alone)
+            scores, _, told = logits(decoder, tokens, told)
+            assert_close(scores, wanted)
+
+
 def test_selecting_from_the_source_is_selecting_from_the_start(decoder: Decoder, source: SourceOf) -> None:
     rows = torch.tensor([1, 0, 1])
     early, *_ = logits(decoder, TOKENS[rows], decoder.start(source().select(rows)))
