@@ -110,8 +110,8 @@ class Translator:
         what is empty stays empty.  Where a sentence has terms of the `glossary`, its translation has what
         they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
         doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
-        than a plain beam.  A `guard` looks for degenerate translations and has them searched for again; without one, what
-        is found is what the model says.  Raises ValueError for another number of prefixes than of sentences.
+        than a plain beam.  A `guard` looks for degenerate translations and has them searched for again.  Raises
+        ValueError for another number of prefixes than of sentences.
         """
         asked = {"attention": attention, "trace": trace, "words": words}
         wishes = self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, guard=guard, **asked)

@@ -60,6 +60,8 @@ class Translation:
     truncated: bool = False  # only the beginning of the source was used
     glossary: list[TermReport] | None = None  # what became of the terms that the source has, if there is a glossary
     source_words: list[Word] | None = None  # on request
+    warnings: tuple[str, ...] | None = None  # what was wrong with what was found first, if a guard has looked
+    redecoded: bool = False  # this is not what was found first
     trace: Trace | None = field(default=None, repr=False)  # of the search; its tokens are ids of target symbols
 
     @property
@@ -90,6 +92,8 @@ class Translation:
         }
         if self.source_words is not None:
             told["source_words"] = [word.text for word in self.source_words]
+        if self.warnings is not None:
+            told |= {"warnings": list(self.warnings), "redecoded": self.redecoded}
         return told if self.glossary is None else told | {"glossary": [term.as_dict() for term in self.glossary]}
 
 

@@ -18,7 +18,7 @@ from seqloom.search.phrases import Borders, Phrases
 from seqloom.structures import Rows
 
 START = 1  # how far behind the root of a phrase's trie the root of its other one is
-REMEMBERED = 1 << 12  # automata of phrases
+REMEMBERED = 1 << 10  # automata of phrases
 
 
 @dataclass
