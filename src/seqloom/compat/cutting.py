@@ -29,7 +29,7 @@ class Cutting:
         """What the user must know of it."""
         if self.segmentation == "none" or self.cut != "blanks":
             return None
-        what = {"bpe": "merges of byte pairs (codes)", "sentencepiece": "SentencePiece model"}[self.segmentation]
+        what = {"bpe": "file of merges (codes)", "sentencepiece": "SentencePiece model"}[self.segmentation]
         return f"no {what} lies beside the model, so its source texts must be cut into pieces before"
 
 

@@ -58,15 +58,16 @@ class PieceList(Symbols):
     ):
         """`segmentation` is for text that is cut already; what is cut here is put together again anyway.
 
-        With `listed_only` nothing is merged into a piece that isn't listed, if it can be helped.  `tidy` text has
-        NFKC's characters, straight quotes, single blanks, and none before ? ! , . and :, as JoeyNMT's `normalize`
-        leaves it.
-        Raises ValueError for a segmentation of what is cut here.
+        With `listed_only` byte pairs are not merged into a piece that isn't listed, if it can be helped.  `tidy` text
+        has NFKC's characters, straight quotes, single blanks, and none before ? ! , . and :, as JoeyNMT's `normalize`
+        leaves it.  Raises ValueError for a segmentation of what is cut here, and for a listed_only without byte pairs.
         """
         if cut != "blanks" and segmentation not in ("none", SEGMENTATION[cut]):
             raise ValueError(
                 f"cut: {cut} is put together as {SEGMENTATION[cut]}; leave segmentation: {segmentation} out"
             )
+        if listed_only and cut != "bpe":
+            raise ValueError(f"listed_only is for cut: bpe, got cut: {cut}")
         self.cut, self.listed_only, self.lowercase, self.tidy, self.joint = cut, listed_only, lowercase, tidy, joint
         self.segmentation = SEGMENTATION.get(cut, segmentation)
         self._pieces = Pieces(symbols=())
@@ -149,8 +150,6 @@ class PieceList(Symbols):
         self._processor = _processor(pieces.model) if self.cut == "sentencepiece" else None
         listed = pieces.symbols if self.listed_only else None
         if self._processor is not None:
-            if listed is not None:
-                self._processor.set_vocabulary(list(listed))
             self._split = self._sentencepieces
         elif self.cut == "bpe":
             self._split = BytePairs(pieces.model.decode(), listed)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqloom.compat.cutting import Cutting, Side, notes_of, tokenizers_of
 from seqloom.compat.embeddings import Tables
-from seqloom.compat.foreign import Foreign, Options, Tensors, one_of, read_yaml, text_of
+from seqloom.compat.foreign import Foreign, Options, Tensors, bytes_of, one_of, read_yaml, text_of
 from seqloom.compat.joeynmt import parts
 from seqloom.compat.numbering import Numbering
 from seqloom.compat.unpickling import unpickled
 from seqloom.errors import DataError
+from seqloom.tokenizers.piece_list import pieces_in
 
 CHECKPOINTS = ("best.ckpt", "avg_best.ckpt", "latest.ckpt", "*.ckpt")
 
@@ -34,7 +35,8 @@ def read(path: Path, *, pickle_allowed: bool) -> Foreign:
     tensors.check_all_taken()
     section = {"class": "EncoderDecoder", "embedding": tables.section(target.numbering), **sections}
     found = tokenizers_of(source, target, directory)
-    return Foreign(section, _search(options.under("testing")), weights, found, notes_of(source, target))
+    notes = (*notes_of(source, target), *_unlisted(source, target))
+    return Foreign(section, _search(options.under("testing")), weights, found, notes)
 
 
 def _tables(tensors: Tensors, model: Options, *, joint: bool) -> Tables:
@@ -97,7 +99,18 @@ def _cutting(directory: Path, text: Options) -> tuple[Cutting, dict[str, Any]]:
     kinds = {"sentencepiece": ("sentencepiece", "model_file"), "subword-nmt": ("bpe", "codes")}
     cut, name = text.choose("tokenizer_type", kinds, text.get("bpe_type", "sentencepiece"))
     options.refuse("separator", unless=["@@"], default="@@")
-    return Cutting(cut, _beside(directory, Path(str(options.need(name))))), {"listed_only": True}
+    return Cutting(cut, _beside(directory, Path(str(options.need(name))))), {"listed_only": cut == "bpe"}
+
+
+def _unlisted(*sides: Side) -> Iterator[str]:
+    """A sentence for each SentencePiece model that has pieces of text which the vocabulary hasn't."""
+    for file in dict.fromkeys(side.cutting.file for side in sides if side.cutting.cut == "sentencepiece"):
+        assert file is not None
+        known = {symbol for side in sides if side.cutting.file == file for symbol in side.numbering.symbols}
+        pieces, end, unknown = pieces_in(bytes_of(file))
+        left = [piece for i, piece in enumerate(pieces) if piece not in known and i > max(end, unknown)]
+        if left:
+            yield f"{file.name} has {len(left)} pieces that no vocabulary lists: unknown here, and cut smaller there"
 
 
 def _beside(directory: Path, path: Path) -> Path:
