@@ -76,7 +76,7 @@ def found(engine: Any, **options: Any) -> list[Hypothesis]:
     return [one.hypotheses[0] for one in engine.search(SOURCES, request)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(
     encoder=sides(ENCODER_POSITIONS),
     decoder=sides((*ENCODER_POSITIONS, AlibiPositions)),

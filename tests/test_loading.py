@@ -1,0 +1,161 @@
+"""From a directory to a translator, whatever the directory holds and whichever engine runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seqloom
+from seqloom import bundles, loading, runs
+from seqloom.config.root import read_config
+from seqloom.engines.auto import AutoEngine
+from seqloom.engines.ctranslate2 import CTranslate2Engine
+from seqloom.engines.native import NativeEngine
+from seqloom.errors import CheckpointError, UsageError
+from seqloom.exporting.ctranslate2 import export
+
+LINES = ["a b c", "d", "j i h g f", ""]
+SMALL = "layers: 1, heads: 2, feedforward: 16, dropout: 0.0"
+MODEL = (
+    f"model={{class: EncoderDecoder, embedding: {{size: 16}}, encoder: {{class: TransformerEncoder, {SMALL}}}, "
+    f"decoder: {{class: TransformerDecoder, {SMALL}}}}}"
+)
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a tiny Transformer with an export in float32; to be read, not changed."""
+    run = tmp_path_factory.mktemp("runs") / "transformer"
+    runs.train(read_config(toy / "toy.yml", [MODEL, "train.keep_best=loss"]), run)
+    export(run, precision="float32", lines=20)
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def texts(translator: seqloom.Translator) -> list[str]:
+    return [translation.text for translation in translator.translate(LINES)]
+
+
+def test_an_export_is_used_as_a_run_is(trained: Path) -> None:
+    native = loading.load(trained, engine="native")
+    assert isinstance(native.engine, NativeEngine)
+    fast = seqloom.load(trained / "exports" / "ctranslate2-float32")
+    assert isinstance(fast.engine, CTranslate2Engine)
+    assert fast.options == native.options
+    assert texts(fast) == texts(native)
+
+
+def test_auto_takes_the_export_and_has_the_native_engine_behind_it(trained: Path) -> None:
+    translator = loading.load(trained)
+    assert isinstance(translator.engine, AutoEngine)
+    assert isinstance(translator.engine.fast, CTranslate2Engine)
+    assert texts(translator) == texts(loading.load(trained, engine="native"))
+    assert isinstance(loading.load(trained, engine="ctranslate2").engine, CTranslate2Engine)
+
+
+def test_auto_leaves_an_export_of_other_weights_alone(run: Path) -> None:
+    manifest = bundles.Manifest.read(run / "exports" / "ctranslate2-float32")
+    assert isinstance(loading.load(run, checkpoint=20).engine, NativeEngine)
+    shutil.rmtree(run / "exports")
+    assert isinstance(loading.load(run).engine, NativeEngine)
+    assert manifest.weights == runs.Trained.read(run, "best").weights
+
+
+def test_auto_goes_on_without_a_damaged_export(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = run / "exports" / "ctranslate2-float32"
+    data = bytearray((place / "model.bin").read_bytes())
+    data[-1000] ^= 1
+    (place / "model.bin").write_bytes(data)
+    assert isinstance(loading.load(run).engine, NativeEngine)
+    damage = f"{place} is damaged: model.bin doesn't have the SHA-256 of its manifest"
+    assert f"{damage}; going on without it." in caplog.messages
+    with pytest.raises(CheckpointError) as caught:
+        loading.load(run, engine="ctranslate2")
+    assert str(caught.value) == damage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"engine": "fast"}, "engine must be one of auto, native, ctranslate2, got 'fast'"),
+        (
+            {"engine": "ctranslate2", "ensemble": ["other"]},
+            "an ensemble needs the native engine, got engine ctranslate2",
+        ),
+        (
+            {"engine": "ctranslate2", "checkpoint": 20},
+            "{run} has no export of these weights for the engine ctranslate2; make one: "
+            "seqloom export {run} --to ctranslate2",
+        ),
+    ],
+)
+def test_what_cant_be_had_is_said(trained: Path, arguments: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loading.load(trained, **arguments)  # type: ignore[arg-type]
+    assert str(caught.value) == sentence.format(run=trained)
+
+
+def test_an_export_is_no_run(trained: Path) -> None:
+    place = trained / "exports" / "ctranslate2-float32"
+    with pytest.raises(UsageError) as caught:
+        loading.load(place, engine="native")
+    assert (
+        str(caught.value) == f"{place} is an export for ctranslate2, so it can't run on the engine native; name the run"
+    )
+    with pytest.raises(UsageError) as caught:
+        loading.load(place, ensemble=[trained])
+    assert str(caught.value) == f"{place} is an export, and an ensemble is of runs"
+
+
+def test_an_export_is_replaced_and_nothing_else_is(run: Path, tmp_path: Path) -> None:
+    place = run / "exports" / "ctranslate2-float32"
+    before = (place / "manifest.json").read_bytes()
+    assert export(run, precision="float32", lines=20)[0] == place
+    assert json.loads(before)["files"] == json.loads((place / "manifest.json").read_bytes())["files"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(UsageError) as caught:
+        export(run, tmp_path / "mine")
+    assert str(caught.value) == f"{tmp_path / 'mine'} holds something else than an export; choose another directory"
+    assert not list(tmp_path.glob(".new*"))
+
+
+PLAIN = """
+import sys
+from seqloom.cli import main
+sys.argv = ["seqloom", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--interactive"], ["--json", "--n-best", "2"]])
+def test_translating_with_an_export_never_imports_pytorch(trained: Path, arguments: list[str]) -> None:
+    """Whose import alone takes longer than the first line may."""
+    command = [sys.executable, "-c", PLAIN, "translate", str(trained / "exports" / "ctranslate2-float32"), *arguments]
+    done = subprocess.run(command, input="a b c\n", capture_output=True, text=True, env=os.environ, check=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == "False\n"
+
+
+def test_auto_never_imports_pytorch_where_the_export_will_do(trained: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, "translate", str(trained)],
+        input="a b c\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "False\n"
