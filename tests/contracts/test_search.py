@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -350,11 +350,10 @@ def test_each_sentence_has_its_own_limit(beam_size: int) -> None:
     lengths = [2, 7, 1]
     on_and_on = table(bos={4: 1.0}, four={4: 0.9999, EOS: 0.0001})
     decoder = MarkovChain(on_and_on, on_and_on, on_and_on)
-    rankings = beam_search(decoder, numbered(lengths), SearchOptions(beam_size=beam_size, length_penalty=4.0))
+    options = SearchOptions(beam_size=beam_size, length_penalty=4.0, patience=math.inf)
+    rankings = beam_search(decoder, numbered(lengths), options)
     assert [len(best.tokens) + 1 for best, *_ in rankings] == [52, 57, 51]
-    rankings = beam_search(
-        decoder, numbered(lengths), SearchOptions(beam_size=beam_size, length_penalty=4.0, max_length=8)
-    )
+    rankings = beam_search(decoder, numbered(lengths), replace(options, max_length=8))
     assert [len(best.tokens) + 1 for best, *_ in rankings] == [8, 8, 8]
 
 

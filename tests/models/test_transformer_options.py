@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 from seqloom.config import build, read_text
 from seqloom.config.root import Config, read_config
+from seqloom.engines.native import NativeEngine
 from seqloom.errors import UsageError
 from seqloom.models import VocabularySizes
 from seqloom.registry import ConfigError
@@ -32,7 +33,9 @@ def changed(encoder: str, decoder: str, *changes: str) -> list[str]:
 
 def trained(toy: Path, changes: Sequence[str], directory: Path, steps: int) -> dict[str, torch.Tensor]:
     train(read_config(toy / "toy.yml", [*changes, f"train.steps={steps}"]), directory)
-    return load(directory, checkpoint="last").model.state_dict()
+    engine = load(directory, checkpoint="last").engine
+    assert isinstance(engine, NativeEngine)
+    return engine.model.state_dict()
 
 
 def test_a_modern_transformer_learns_and_goes_on_where_it_stopped(toy: Path, tmp_path: Path) -> None:
