@@ -196,6 +196,7 @@ class Translator:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
         limit = self.tokenizers.source.length or asked.options.max_source_length
         blank = Translation("", [], [], glossary=[] if asked.wordings else None, warnings=() if asked.guard else None)
+        blank = replace(blank, source_words=[] if asked.words else None)
         encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
         results = [
             replace(blank, source=sentence, truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seqloom.cli.options import search
+from seqloom.cli.options import Search, search
 from seqloom.search import SearchOptions
 
 STRANGE = ["a b c", "", "   ", "a\u2028b", "\ufeffa b", "a\tb", "😀 a", "مرحبا", "x" * 1_000_000, "\0 a", "a b\r", "j"]
@@ -36,7 +36,7 @@ def test_the_last_line_needs_no_end_and_no_lines_are_no_lines(seqloom: Any, trai
 
 
 def test_a_line_that_is_too_long_is_said_to_be(seqloom: Any, trained: Path) -> None:
-    result = seqloom("translate", trained, input=("a b\n" + "a " * 600 + "\nc\n").encode())
+    result = seqloom("translate", trained, input=("a b\n" + "a " * 5120 + "\nc\n").encode())
     assert (result.code, result.out.count("\n")) == (0, 3)
     assert result.err == "seqloom: line 2 is longer than 512 tokens: only its beginning was translated\n"
 
@@ -61,12 +61,14 @@ def test_a_line_that_is_not_utf8_is_named(seqloom: Any, trained: Path, line: byt
     assert said == f"seqloom: standard input: line 1 is not UTF-8 (byte {place})\n"
 
 
-def test_n_best_lines_have_number_text_and_falling_scores(seqloom: Any, trained: Path) -> None:
+def test_n_best_lines_have_number_text_features_and_falling_scores(seqloom: Any, trained: Path) -> None:
+    """As Moses and Marian write them: 0 ||| text ||| F0= -3.2000 ||| -0.4100."""
     lines = fed(seqloom, trained, ["a b c", "", "d e"], "--n-best", "3")
     rows = [line.split(" ||| ") for line in lines]
     assert [row[0] for row in rows] == ["0", "0", "0", "2", "2", "2"]
     for sentence in ("0", "2"):
-        scores = [float(row[2]) for row in rows if row[0] == sentence]
+        scores = [float(row[3]) for row in rows if row[0] == sentence]
+        assert all(float(row[2].removeprefix("F0= ")) < 0 for row in rows if row[0] == sentence)
         assert scores == sorted(scores, reverse=True)
     assert [rows[0][1], rows[3][1]] == fed(seqloom, trained, ["a b c", "d e"])
 
@@ -78,12 +80,14 @@ def test_json_has_everything(seqloom: Any, trained: Path) -> None:
     assert [row["source"] for row in rows] == ["a b", "", "ä"]
     assert [len(row["alternatives"]) for row in rows] == [2, 0, 2]
     for row in rows:
-        assert set(row) == {"id", "source", "target", "score", "source_tokens", "alternatives", "truncated"}
+        known = {"id", "source", "target", "score", "confidence", "source_tokens", "source_words", "alternatives"}
+        assert set(row) == known | {"truncated", "warnings", "redecoded"}
         assert row["truncated"] is False
         if row["alternatives"]:
             best = row["alternatives"][0]
             assert (row["target"], row["score"]) == (best["text"], best["score"])
-            assert best["text"].split() == best["tokens"]
+            assert best["text"].split() == best["tokens"] == [word for word, _ in best["words"]]
+            assert all(0 < confidence <= 1 for confidence in (best["confidence"], *(sure for _, sure in best["words"])))
     assert rows[0]["source_tokens"] == ["a", "b"]
 
 
@@ -120,8 +124,8 @@ def test_a_faulty_dictionary_is_named(seqloom: Any, trained: Path) -> None:
 
 def test_a_dictionary_of_the_run_is_left_aside_where_nothing_is_copied() -> None:
     run = SearchOptions(unknown="copy", dictionary=Path("words"))
-    assert search(run, beam_size=2, unknown="show") == SearchOptions(beam_size=2, unknown="show")
-    assert search(run, beam_size=2) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))
+    assert search(run, Search(beam_size=2, unknown="show")) == SearchOptions(beam_size=2, unknown="show")
+    assert search(run, Search(beam_size=2)) == SearchOptions(beam_size=2, unknown="copy", dictionary=Path("words"))
 
 
 def test_a_tag_that_a_run_does_not_know_is_named_before_input_is_awaited(seqloom: Any, trained: Path) -> None:
@@ -162,8 +166,8 @@ def test_what_sampling_can_not_be_told(seqloom: Any, trained: Path, arguments: l
 
 def test_a_beam_size_makes_a_run_that_samples_search() -> None:
     run = SearchOptions(sample=True, temperature=2.0, top_k=3)
-    assert search(run, beam_size=4) == SearchOptions(beam_size=4)
-    assert search(run, beam_size=None, seed=3) == SearchOptions(sample=True, temperature=2.0, top_k=3, seed=3)
+    assert search(run, Search(beam_size=4)) == SearchOptions(beam_size=4)
+    assert search(run, Search(beam_size=None, seed=3)) == SearchOptions(sample=True, temperature=2.0, top_k=3, seed=3)
 
 
 def test_input_that_is_mostly_unknown_is_said_to_be_once(seqloom: Any, trained: Path) -> None:
