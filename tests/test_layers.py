@@ -16,7 +16,7 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-TRANSLATING = {"tasks", "engines", "glossary", "translation", "scoring", "alignment"}
+TRANSLATING = {"tasks", "engines", "glossary", "guard", "translation", "scoring", "alignment"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
     *(
@@ -48,11 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": VALUES | {"tokenizers"},
     # Validation translates freely, so a task needs the one way from text to text, which is built from the same parts.
     "glossary": VALUES | TEXT | {"search"},
+    "guard": VALUES | {"search", "engines", "glossary"},
     "engines": VALUES | LEARNING | TEXT,
     "translation": VALUES | TEXT | {"search", "glossary"},
     "scoring": VALUES | TEXT | {"search", "engines", "translation"},
     "alignment": VALUES | {"translation"},
-    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "translation", "scoring"},
+    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "guard", "translation", "scoring"},
     "reranking": VALUES | TEXT | {"translation", "translate"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),

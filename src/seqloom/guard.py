@@ -20,6 +20,7 @@ CYCLE = 30  # words, the longest that is looked for in a row
 MARKS, SYLLABLES = 10, 4  # in a row: a full stop many times, a syllable within a word
 LONG_WORD = 10  # letters; within shorter ones nothing is looked for
 LOOKED_AT = 2000  # letters of a word, or words of a text
+ADDRESS = frozenset("/@:.")  # within what blanks divide: of a page, a file, a mailbox
 COPIED = 3  # words that are neither names nor numbers
 SURE = 1.0  # nats a token that a second translation of what was copied may be less likely
 TIMES, MORE = 2.0, 10  # tokens: so much longer than the training data make one expect
@@ -42,7 +43,7 @@ class Guard:
       four times in a row within a word, or marks ten times; each of them two times more than in the source at least.
     - length: it ends only because it must, `max_length` apart; or, where the `ratio` of target tokens to source tokens
       in the training data is known, it has more than twice as many as that, and ten.
-    - copy: its words are the source's, and at least three of these are neither names nor numbers.
+    - copy: its words are the source's, and at least three of these are no names, numbers or addresses.
     - empty: it has no words, and the source has some.
 
     Then it is searched for once more, without sequences of three tokens that come twice; if that doesn't help, without
@@ -111,7 +112,7 @@ def of_texts(source: str, target: str) -> tuple[Fault, ...]:
     if here.words and not there.words:
         return ("empty",)
     found: list[Fault] = []
-    if here.words == there.words and sum(map(_is_common, there.written)) >= COPIED:
+    if here.words == there.words and _common(target) >= COPIED:
         found.append("copy")
     if there.repeats_more_than(here):
         found.append("repetition")
@@ -120,17 +121,16 @@ def of_texts(source: str, target: str) -> tuple[Fault, ...]:
 
 @dataclass(frozen=True)
 class _Words:
-    """The words of a text, in lower case and as they are written, and the marks between them."""
+    """The words of a text, in lower case, and the marks between them."""
 
     words: list[str]
-    written: list[str]
     marks: list[str]
 
     @classmethod
     def of(cls, text: str) -> _Words:
         parts = words_of(text)[:LOOKED_AT]
-        written = [part for part in parts if part[0].isalnum()]
-        return cls([*map(str.casefold, written)], written, [part for part in parts if not part[0].isalnum()])
+        words = [part.casefold() for part in parts if part[0].isalnum()]
+        return cls(words, [part for part in parts if not part[0].isalnum()])
 
     def repeats_more_than(self, source: _Words) -> bool:
         """Whether more of it comes again than by chance, or because the source does so."""
@@ -164,9 +164,10 @@ class _Words:
         return max((in_a_row(word, 6, shortest=2) for word in long), default=0)
 
 
-def _is_common(word: str) -> bool:
-    """Whether it is neither a number nor written as names are."""
-    return word[0].isalpha() and not word[0].isupper()
+def _common(text: str) -> int:
+    """How many words of a text are neither numbers nor part of an address, nor written as names are."""
+    plain = (part for part in text.split() if not ADDRESS.intersection(part[:-1]))
+    return sum(word[0].isalpha() and not word[0].isupper() for part in plain for word in words_of(part))
 
 
 def in_a_row(things: Sequence[str], longest: int, shortest: int = 1) -> int:

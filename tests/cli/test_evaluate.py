@@ -45,7 +45,10 @@ def test_text_is_a_line_a_score(seqloom: Any, trained: Path, files: list[Any]) -
 def test_what_is_scored_is_what_translate_gives(seqloom: Any, trained: Path, toy: Path, files: list[Any]) -> None:
     out = seqloom("evaluate", trained, *files, "-o", "out.txt", "--json", "--bootstrap", "0").out
     hypotheses = (seqloom.folder / "out.txt").read_text()
-    assert hypotheses == seqloom("translate", trained, "-i", toy / "valid.source").out
+    assert hypotheses == seqloom("translate", trained, "-i", toy / "valid.source", "--no-guard").out
+    seqloom("evaluate", trained, *files, "-o", "guarded.txt", "--bootstrap", "0", "--guard")
+    guarded = (seqloom.folder / "guarded.txt").read_text()
+    assert guarded == seqloom("translate", trained, "-i", toy / "valid.source").out
     pairs = list(zip(hypotheses.splitlines(), (toy / "valid.target").read_text().splitlines(), strict=True))
     right = sum(hypothesis == reference for hypothesis, reference in pairs)
     assert json.loads(out)["exact"]["value"] == pytest.approx(100 * right / len(pairs))

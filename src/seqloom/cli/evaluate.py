@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqloom.cli import glossary as glossaries
+from seqloom.cli import guard as guards
 from seqloom.cli import options
 from seqloom.errors import UsageError
 
@@ -33,11 +34,13 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     tag: options.Tag = None,
     glossary: glossaries.Option = None,
+    guard: guards.Option = False,
 ) -> None:
     """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
 
-    Where the run puts pieces of words together again, the references are put together, too.  The scores of a run are
-    kept in RUN/scores.jsonl, which `seqloom report RUN` shows.
+    What is measured is what the model says; a guard against degenerate translations, which `seqloom translate` has, must
+    be asked for.  Where the run puts pieces of words together again, the references are put together, too.  The scores
+    of a run are kept in RUN/scores.jsonl, which `seqloom report RUN` shows.
     """
     import json as json_
 
@@ -58,9 +61,12 @@ def command(
     translator = options.translator(runs, models)
     chosen = options.search(translator.options, search)
     terms, honoured, hypotheses = glossaries.read(glossary, chosen), glossaries.Honoured(), []
-    for number, translation in enumerate(translator.stream(sources, chosen, tag=tag, glossary=terms)):
+    guarded, watched = guards.guard(runs[0], guard), guards.Watched()
+    for number, translation in enumerate(translator.stream(sources, chosen, tag=tag, glossary=terms, guard=guarded)):
         honoured.hear(number, translation.glossary)
+        watched.hear(translation)
         hypotheses.append(translation.text)
+    watched.give()
     if terms:
         honoured.give()
     if output:
@@ -75,13 +81,13 @@ def command(
         for score in scores:
             print(score)
     if len(runs) == 1:
-        how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary)}
+        how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary, guard)}
         keep(runs[0], TestSet.of(source, reference, [sources, references]), named, **how)
 
 
-def _said(search: SearchOptions, glossary: Path | None) -> dict[str, Any]:
+def _said(search: SearchOptions, glossary: Path | None, guard: bool) -> dict[str, Any]:
     """How a search differs from what it is by default, and its two numbers that everybody asks for."""
     usual = asdict(type(search)())
     chosen = {key: value.name if isinstance(value, Path) else value for key, value in asdict(search).items()}
     said = {k: v for k, v in chosen.items() if v != usual[k] or k in ("beam_size", "length_penalty")}
-    return said | ({"glossary": glossary.name} if glossary else {})
+    return said | ({"glossary": glossary.name} if glossary else {}) | ({"guard": True} if guard else {})

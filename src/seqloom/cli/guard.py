@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from seqloom.guard import Guard
     from seqloom.translation import Translation
 
-Option = Annotated[
-    bool, typer.Option("--guard/--no-guard", help="Translate a line again where its translation is degenerate.")
-]
+HELP = "Translate a line again where its translation is degenerate."
+Option = Annotated[bool, typer.Option("--guard/--no-guard", help=HELP)]
 
 
 def guard(run: Path, wanted: bool) -> Guard | None:
