@@ -39,8 +39,8 @@ def command(
     """Translate a test set and measure BLEU, chrF and exact match, each with signature and 95 % bootstrap interval.
 
     What is measured is what the model says; the guard against degenerate translations that `seqloom translate` has
-    must be asked for.  Where the run puts pieces of words together again, the references are put together, too.  The scores
-    of a run are kept in RUN/scores.jsonl, which `seqloom report RUN` shows.
+    must be asked for.  Where the run puts pieces of words together again, the references are put together, too.  The
+    scores of a run are kept in RUN/scores.jsonl, which `seqloom report RUN` shows.
     """
     import json as json_
 
