@@ -61,7 +61,7 @@ def compare(native: Translator, other: Translator, sources: Sequence[str], refer
     count = sum(max(len(one), len(two)) for one, two in tokens)
     same = [abs(a.score - b.score) for a, b in zip(ours, theirs, strict=True) if a.text == b.text]
     texts = [one.text for one in ours], [one.text for one in theirs]
-    difference, low, high = _bleu_difference(*texts, references)
+    difference, low, high = bleu_difference(*texts, references)
     return Comparison(
         lines=len(sources),
         equal=len(same) / len(sources),
@@ -88,7 +88,9 @@ def _tokens(translation: Translation) -> list[str]:
     return translation.alternatives[0].tokens if translation.alternatives else []
 
 
-def _bleu_difference(ours: list[str], theirs: list[str], references: Sequence[str]) -> tuple[float, float, float]:
+def bleu_difference(
+    ours: Sequence[str], theirs: Sequence[str], references: Sequence[str]
+) -> tuple[float, float, float]:
     """BLEU of theirs less ours, and where 95 % of the differences lie when the same lines are drawn for both.
 
     https://aclanthology.org/W04-3250
