@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from translators import ANY_TEXT, LINES, TOKENIZERS, TRANSLATOR, TRANSLATORS, model_of, translator
+from translators import ANY_TEXT, LINES, OPTIONS, TOKENIZERS, TRANSLATOR, TRANSLATORS, model_of, translator
 
 from seqloom import translate
-from seqloom.errors import UsageError
+from seqloom.errors import DataError, UsageError
 from seqloom.search import SearchOptions
+from seqloom.tokenizers.segmentation import cuts
 from seqloom.translate import Translation, Translator
 from seqloom.vocabulary import BOS, SPECIALS, UNK
 
@@ -250,3 +251,89 @@ def test_samples_are_the_same_whatever_is_translated_together(monkeypatch: pytes
     monkeypatch.setattr(translate, "WINDOW", 2)
     for found in (pieces, TRANSLATOR.translate(lines, options)):
         assert [[a.text for a in t.alternatives] for t in found] == [[a.text for a in t.alternatives] for t in together]
+
+
+# --- What is to be written, and what isn't ----------------------------------------------------------------------------
+
+
+@every
+@given(prefixes=st.lists(ANY_TEXT | st.sampled_from(["the", "a dog s", "Žž cat", " "]), min_size=2, max_size=2))
+@settings(max_examples=10)
+def test_a_translation_begins_with_its_prefix(any_translator: Translator, prefixes: list[str]) -> None:
+    target = any_translator.tokenizers.target
+    for prefix, translation in zip(prefixes, any_translator.translate(LINES[:2], prefixes=prefixes), strict=True):
+        (ids,) = target.encode([prefix])
+        wanted = target.filled(ids, [piece for piece, i in zip(target.written(prefix), ids, strict=True) if i == UNK])
+        for alternative in translation.alternatives:
+            assert alternative.text.startswith(wanted.rstrip())
+            assert len(alternative.token_log_probs) == len(alternative.tokens) + 1 > len(ids)
+
+
+def test_a_prefix_is_written_as_it_was_given() -> None:
+    texts = [TRANSLATORS[name].translate(["a cat"], prefixes=["Žižek sat"])[0].text for name in TRANSLATORS]
+    assert all(text.startswith("Žižek sat") for text in texts)
+    assert TRANSLATOR.translate(["", "a"], prefixes=["the", ""])[0].text == ""
+    with pytest.raises(ValueError):
+        TRANSLATOR.translate(["a", "b"], prefixes=["a"])
+
+
+@every
+def test_forbidden_phrases_are_not_written_however_they_are_cut(any_translator: Translator) -> None:
+    options = SearchOptions(beam_size=4, n_best=4, max_length=12)
+    usual = any_translator.translate(LINES, options, words=True)
+    said = [tuple(word.text for word in a.words or ()) for t in usual for a in t.alternatives]
+    known = any_translator.tokenizers.target
+    phrases = sorted({" ".join(words[:n]) for words in said for n in (1, 2) if words} - {""})[:40]
+    phrases = [phrase for phrase in phrases if known.spellings(phrase)]
+    for translation in any_translator.translate(LINES, replace(options, forbid=tuple(phrases)), words=True):
+        for alternative in translation.alternatives:
+            ids = known.vocabulary.ids(alternative.tokens)
+            for cut in (spelling for phrase in phrases for spelling in known.spellings(phrase)):
+                assert cut not in [ids[start : start + len(cut)] for start in range(len(ids))]
+
+
+def test_a_file_of_forbidden_phrases_is_one_a_line(tmp_path: Path) -> None:
+    (tmp_path / "never").write_text("the cat\n\n  dog \n")
+    one, other = (
+        TRANSLATORS["words"].translate(LINES, replace(OPTIONS, **said))
+        for said in ({"forbid_file": tmp_path / "never"}, {"forbid": ("the cat", "dog")})
+    )
+    assert [t.alternatives for t in one] == [t.alternatives for t in other]
+    with pytest.raises(DataError):
+        TRANSLATOR.translate(["a"], replace(OPTIONS, forbid_file=tmp_path / "none"))
+
+
+@every
+def test_no_two_alternatives_of_a_beam_read_the_same(any_translator: Translator) -> None:
+    for translation in any_translator.translate(LINES, SearchOptions(beam_size=12, n_best=12, max_length=6)):
+        texts = [alternative.text for alternative in translation.alternatives]
+        assert len(set(texts)) == len(texts) > 1
+        scores = [alternative.score for alternative in translation.alternatives]
+        assert scores == sorted(scores, reverse=True)
+
+
+@every
+def test_what_is_said_of_tokens_is_said_of_words_and_of_the_whole(any_translator: Translator) -> None:
+    for translation in any_translator.translate(LINES, words=True):
+        for one in translation.alternatives:
+            assert sum(one.token_log_probs) == pytest.approx(one.log_prob, abs=1e-3)
+            assert one.confidence == pytest.approx(np.exp(np.mean(one.token_log_probs)))
+            for word, sure in zip(one.words or (), one.word_confidences(), strict=True):
+                assert sure == pytest.approx(np.exp(np.mean(one.token_log_probs[word.start : word.end])))
+
+
+@given(text=st.text("abc", max_size=9), pieces=st.sets(st.text("abc", min_size=1, max_size=3), max_size=12))
+def test_every_way_to_cut_a_text_is_found_the_shortest_first(text: str, pieces: set[str]) -> None:
+    ids = {piece: i for i, piece in enumerate(sorted(pieces))}
+
+    def every_cut(rest: str) -> list[list[int]]:
+        return (
+            [[]]
+            if not rest
+            else [[ids[p], *more] for p in ids if rest.startswith(p) for more in every_cut(rest[len(p) :])]
+        )
+
+    found = cuts(text, ids, most=10_000)
+    assert sorted(found) == sorted(every_cut(text))
+    assert [len(cut) for cut in found] == sorted(len(cut) for cut in found)
+    assert cuts(text, ids, most=2) == found[:2]
