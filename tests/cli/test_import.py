@@ -36,7 +36,7 @@ def test_a_run_that_was_imported_can_be_trained_on(seqloom: Any) -> None:
     marian_files.write(seqloom.folder / "marian")
     seqloom("import", "marian", "-o", "run")
     for name in ("source", "target"):
-        (seqloom.folder / "run" / f"train.{name}").write_text("the big dog sits\n" * 40)
+        (seqloom.folder / "run" / f"train.{name}").write_text("".join(f"{text}\n" for text in foreign.sentences()))
     options = [
         "train.steps=2",
         "train.device=cpu",
