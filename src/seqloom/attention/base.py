@@ -14,6 +14,7 @@ from seqloom.structures import Attended, Encoded, Memory
 VECTOR = 16  # numbers in a vector register
 MANY = 1000  # scores, from which on a few more operations pay
 
+
 class Attention(nn.Module, ABC):
     """Compares a query with each position of a memory and averages the values there.
 
