@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from timed import Plain, drawn, numbered
 
 from seqloom.errors import UsageError
-from seqloom.search import SearchOptions, beam_search
+from seqloom.search import Recorder, SearchOptions, beam_search
 from seqloom.search.rules import ForbidPhrases
 from seqloom.vocabulary import EOS
 
@@ -177,6 +177,23 @@ def test_a_prefix_without_room_behind_it_comes_whole(seed: int, prefix: list[int
     (held, free), _ = found(seed, options, [prefix, []], [])
     assert [one.tokens for one in held] == [prefix]
     assert all(len(one.tokens) < LIMIT for one in free)
+
+
+@given(seed=SEEDS, penalties=PENALTIES, repeats=REPEATS, groups=st.integers(1, 2), patience=st.sampled_from([1, 9.0]))
+@FEW
+def test_a_trace_has_the_scores_of_what_was_found(
+    seed: int, penalties: Any, repeats: Any, groups: int, patience: float
+) -> None:
+    sizes = {"beam_size": 4, "n_best": 4, "diverse_groups": groups, "patience": patience}
+    options, recorder = SearchOptions(**sizes, **penalties, **repeats, max_length=6), Recorder()
+    decoder = drawn(seed, 2, steps=8, symbols=SYMBOLS)
+    rankings = beam_search(decoder, numbered(2), options, recorder=recorder)
+    assert rankings == beam_search(decoder, numbered(2), options)
+    for row, ranking in enumerate(rankings):
+        trace = recorder.trace(row)
+        ended = {tuple(trace.tokens(t, k)): trace.steps[t][k].score for t, k in trace.finished()}
+        assert {(*one.tokens, EOS): one.score for one in ranking}.items() <= ended.items()
+        assert max(ended.values()) == ranking[0].score
 
 
 def test_where_nothing_may_follow_the_end_does() -> None:

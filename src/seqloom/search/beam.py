@@ -105,6 +105,9 @@ def beam_search(
         if listener is not None:
             listener(beam.tokens[int(beam.log_probs.argmax()), 1:].tolist())
 
+    if recorder is not None:
+        for sentence, race in enumerate(races):
+            recorder.settle(sentence, [one.tokens for group in race.counted() for one in group])
     return [race.results() for race in races]
 
 
@@ -138,9 +141,13 @@ class _Race:
             return False
         return self.options.reach(best, shortest, longest) > _ranked(found)[self.wanted - 1].score
 
+    def counted(self) -> list[list[Hypothesis]]:
+        """What counts of what each group found."""
+        return [counting(group, self.options, self.width) for group in self.found]
+
     def results(self) -> list[Hypothesis]:
         """The n best: of each group the best, then of each the next, none twice; the best of all first."""
-        found = [counting(group, self.options, self.width) for group in self.found]
+        found = self.counted()
         if len(found) == 1:
             return _ranked(found[0])[: self.options.n_best]
         in_turn = chain.from_iterable(zip_longest(*map(_ranked, found)))

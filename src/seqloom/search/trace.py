@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
@@ -88,6 +88,15 @@ class Recorder:
     def trace(self, sentence: int) -> Trace:
         """What was done for this sentence of the batch."""
         return Trace(tuple(self._steps.get(sentence, ())))
+
+    def settle(self, sentence: int, targets: Sequence[Sequence[int]]) -> None:
+        """Of what was found of this sentence only these targets counted; the rest went no further."""
+        trace, counted = self.trace(sentence), set(map(tuple, targets))
+        for t, k in trace.finished():
+            if tuple(trace.tokens(t, k)[:-1]) not in counted:
+                step = list(self._steps[sentence][t])
+                step[k] = replace(step[k], fate="pruned")
+                self._steps[sentence][t] = tuple(step)
 
     def add(self, step: Extension, score: Callable[[float, float], float]) -> None:
         """Note what a step did; `score` ranks a hypothesis that is as long as those of this step."""
