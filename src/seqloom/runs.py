@@ -162,7 +162,8 @@ class Trained:
 
     def engine(self, model: Model, device: torch.device | str) -> NativeEngine:
         """What runs this model, or one that knows the same symbols, with the shortlist of this run."""
-        return NativeEngine(model, device=device, shortlist=find_shortlist(self.directory, self.tokenizers))
+        shortlist = find_shortlist(self.directory, self.tokenizers)
+        return NativeEngine(model, device=device, shortlist=shortlist, cores=torch.get_num_threads())
 
     def verify(self, device: torch.device) -> None:
         """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""

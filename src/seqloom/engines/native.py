@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from seqloom.data.batches import collate, collate_source
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.shortlisted import Shortlisted
+from seqloom.engines.side_by_side import SideBySide
 from seqloom.errors import UsageError
 from seqloom.models.base import Model
 from seqloom.search.beam import beam_search
@@ -24,6 +26,7 @@ from seqloom.search.shortlist import Shortlist
 from seqloom.search.trace import Recorder
 
 ROWS = 512  # target positions whose logits are there at once
+LEAST_IN_PART = 8  # sentences
 SHORTLISTED = 64  # sentences that share a shortlist: the more there are, the longer it gets
 
 
@@ -32,10 +35,19 @@ class NativeEngine(Engine):
 
     name: ClassVar[str] = "native"
 
-    def __init__(self, model: Model, *, device: torch.device | str = "cpu", shortlist: Shortlist | None = None):
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: torch.device | str = "cpu",
+        shortlist: Shortlist | None = None,
+        cores: int = 1,
+    ):
+        """On the CPU, parts of a batch are searched side by side where several `cores` are given."""
         there = all(weight.device == torch.device(device) for weight in model.parameters())
         self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
         self.device, self.shortlist = device, shortlist
+        self._side_by_side = SideBySide(cores if torch.device(device).type == "cpu" else 1)
 
     @torch.inference_mode()
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
@@ -48,11 +60,18 @@ class NativeEngine(Engine):
         return found
 
     def _found(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
-        if not request.options.shortlist:
-            return self._searched(sources, request)
         rows = range(len(sources))
-        parts = [rows[start : start + SHORTLISTED] for start in rows[::SHORTLISTED]]
-        return [one for part in parts for one in self._narrowly([sources[row] for row in part], request.only(part))]
+        if request.numbers is None:
+            request = replace(request, numbers=rows)
+        if request.options.shortlist:
+            find, parts = self._narrowly, [rows[start : start + SHORTLISTED] for start in rows[::SHORTLISTED]]
+        else:
+            count = max(1, min(self._side_by_side.threads, len(sources) // LEAST_IN_PART))
+            find, parts = self._searched, [rows[start::count] for start in range(count)]
+        chosen = [([sources[row] for row in part], request.only(part)) for part in parts]
+        founds = self._side_by_side.run(lambda part: find(*part), chosen)
+        by_row = dict(zip(chain(*parts), chain(*founds), strict=True))
+        return [by_row[row] for row in rows]
 
     def _narrowly(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         """What is found among the symbols of the shortlist."""
@@ -62,6 +81,7 @@ class NativeEngine(Engine):
         found = self._searched(sources, narrow.request, narrow)
         return [narrow.undone(one) for one in found]
 
+    @torch.inference_mode()
     def _searched(
         self, sources: Sequence[Sequence[int]], request: Request, narrow: Shortlisted | None = None
     ) -> list[Found]:

@@ -1,0 +1,94 @@
+"""Parts of a batch that are searched at a time are what the whole batch is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import torch
+
+from seqloom.decoders import RNNDecoder, TransformerDecoder
+from seqloom.encoders import RNNEncoder, TransformerEncoder
+from seqloom.engines import native
+from seqloom.engines.base import Request
+from seqloom.engines.native import NativeEngine
+from seqloom.engines.side_by_side import SideBySide
+from seqloom.models import EncoderDecoder, Model, VocabularySizes
+from seqloom.models.encoder_decoder import EmbeddingOptions
+from seqloom.search import SearchOptions
+
+SYMBOLS = 40
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == threads
+
+
+def model(kind: str) -> Model:
+    torch.manual_seed(1)
+    transformer = {"layers": 1, "heads": 2, "feedforward": 16}
+    sides = {
+        "transformer": (partial(TransformerEncoder, **transformer), partial(TransformerDecoder, **transformer)),
+        "recurrent": (partial(RNNEncoder, size=8), partial(RNNDecoder, size=8)),
+    }
+    encoder, decoder = sides[kind]
+    sizes = VocabularySizes(SYMBOLS, SYMBOLS, joint=True)
+    return EncoderDecoder(sizes, encoder=encoder, decoder=decoder, embedding=EmbeddingOptions(size=16)).eval()
+
+
+SOURCES = [
+    torch.randint(3, SYMBOLS, (1 + row % 9,), generator=torch.Generator().manual_seed(row)).tolist()
+    for row in range(37)
+]
+
+
+@pytest.mark.parametrize("kind", ["transformer", "recurrent"])
+@pytest.mark.parametrize(
+    "options",
+    [SearchOptions(beam_size=3, n_best=2, max_length=12), SearchOptions(sample=True, n_best=2, max_length=12)],
+    ids=["beam", "sample"],
+)
+def test_every_sentence_is_found_what_it_is_found_alone(kind: str, options: SearchOptions) -> None:
+    request = Request(options=options, trace=True, prefixes=[source[:1] for source in SOURCES])
+    made = model(kind)
+    whole, parts = (NativeEngine(made, cores=cores).search(SOURCES, request) for cores in (1, 3))
+    for one, other in zip(whole, parts, strict=True):
+        assert [h.tokens for h in one.hypotheses] == [h.tokens for h in other.hypotheses]
+        assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], abs=1e-5)
+        assert one.trace is not None and other.trace is not None
+        assert len(one.trace.steps) == len(other.trace.steps)
+
+
+def test_few_sentences_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    search = native.beam_search
+    monkeypatch.setattr(native, "beam_search", lambda d, e, *a, **k: sizes.append(len(e.mask)) or search(d, e, *a, **k))
+    engine = NativeEngine(model("recurrent"), cores=4)
+    for count in (1, 15, 16, 37):
+        engine.search(SOURCES[:count], Request(options=SearchOptions(beam_size=1, max_length=3)))
+    assert sizes[:2] == [1, 15] and sorted(sizes[2:4]) == [8, 8] and sorted(sizes[4:]) == [9, 9, 9, 10]
+
+
+def test_threads_share_the_cores_and_leave_others_theirs() -> None:
+    before = torch.get_num_threads()
+    for cores, each in [(2, 1), (4, 1), (9, 2)]:
+        both = SideBySide(cores)
+        assert both.run(lambda part: (part, torch.get_num_threads()), [1, 2, 3]) == [(part, each) for part in (1, 2, 3)]
+        assert torch.get_num_threads() == before
+
+
+def test_an_error_comes_when_nothing_runs_any_more() -> None:
+    ended: list[int] = []
+
+    def work(part: int) -> None:
+        if part == 0:
+            raise ValueError("no such part")
+        ended.append(part)
+
+    with pytest.raises(ValueError, match="no such part"):
+        SideBySide(2).run(work, range(5))
+    assert sorted(ended) == [1, 2, 3, 4]
