@@ -15,6 +15,7 @@ from seqloom.errors import UsageError
 from seqloom.tokenizers import Words
 from seqloom.vocabulary import BOS, EOS
 
+pytestmark = pytest.mark.filterwarnings("ignore:Recommended")
 TEXTS = foreign.sentences()
 SWISH = {"feedforward": {"class": "PositionWise", "inner_size": 20, "activation": "swish"}, "scale_embedding": False}
 OTHER_POSITIONS = {"positions": {"class": "SinusoidalPositions", "layout": "pairs", "first": 2, "inclusive": True}}
