@@ -106,7 +106,7 @@ def test_files_that_do_not_belong_together(seqloom: Any, trained: Path, toy: Pat
 
 
 def test_scores_are_kept_and_reported(seqloom: Any, trained: Path, files: list[Any]) -> None:
-    run = Path(shutil.copytree(trained, seqloom.folder / "run"))
+    run = Path(shutil.copytree(trained, seqloom.folder / "run", ignore=shutil.ignore_patterns("scores.jsonl")))
     out = json.loads(seqloom("evaluate", "run", *files, "--json", "--bootstrap", "50", "--beam-size", "2").out)
     (line,) = map(json.loads, (run / "scores.jsonl").read_text().splitlines())
     assert line["scores"] == {name: out[name] for name in ("bleu", "chrf", "exact")}
@@ -119,7 +119,7 @@ def test_scores_are_kept_and_reported(seqloom: Any, trained: Path, files: list[A
 def test_a_run_that_can_not_be_written_to_is_measured_all_the_same(
     seqloom: Any, trained: Path, files: list[Any]
 ) -> None:
-    run = Path(shutil.copytree(trained, seqloom.folder / "run"))
+    run = Path(shutil.copytree(trained, seqloom.folder / "run", ignore=shutil.ignore_patterns("scores.jsonl")))
     (run / "scores.jsonl").mkdir()
     result = seqloom("evaluate", "run", *files, "--bootstrap", "0")
     assert (result.code, result.err, len(result.out.splitlines())) == (0, "", 3)
