@@ -94,7 +94,7 @@ class NoisyChannel(Reranker):
     """
 
     reverse: Translator
-    weight: float = 1.0
+    weight: float = 0.5
     length_weight: float = 0.0
     tag: str | None = None
 

@@ -31,7 +31,7 @@ class Reranking(Group):
         Path | None, typer.Option("--rerank-with", metavar="RUN", help="Ask this run of the other direction, too.")
     ] = None
     reverse_weight: Annotated[
-        float | None, typer.Option("--reverse-weight", help="Of --rerank-with: how much its score counts (1).")
+        float | None, typer.Option("--reverse-weight", help="Of --rerank-with: how much its score counts (0.5).")
     ] = None
     length_weight: Annotated[
         float | None, typer.Option("--length-weight", help="Of --rerank-with: added for each token (0).")
@@ -79,5 +79,5 @@ class Reranking(Group):
         from seqloom.loading import load
 
         reverse = load(self.rerank_with, device=models.device, engine=models.engine)
-        weight = 1.0 if self.reverse_weight is None else self.reverse_weight
+        weight = 0.5 if self.reverse_weight is None else self.reverse_weight
         return NoisyChannel(reverse, weight=weight, length_weight=self.length_weight or 0.0, tag=tag)
