@@ -71,7 +71,7 @@ def assert_same(one: list[Hypothesis], other: list[Hypothesis]) -> None:
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_a_beam_as_wide_as_the_space_ranks_it_whole(decoder: Decoder, source: SourceOf, length_penalty: float) -> None:
-    options = SearchOptions(beam_size=150, n_best=150, max_length=4, length_penalty=length_penalty)
+    options = SearchOptions(beam_size=150, n_best=150, patience=math.inf, max_length=4, length_penalty=length_penalty)
     for row, ranking in enumerate(beam_search(decoder, source(), options)):
         everything = every_target(decoder, only(source(), row), 4)
         assert len(everything) == 1 + 5 + 25 + 125
