@@ -113,7 +113,7 @@ def test_the_commands_and_options_of_a_page_exist(page: Path) -> None:
     found = {f"{block.place}: {' '.join(words)}": words for block in of(page, *SHELLS) for words in commands(block)}
     if found:
         cli = pytest.importorskip("seqloom.cli", reason="there is no command yet")
-        command = pytest.importorskip("typer.main").get_command(cli.app)
+        command = pytest.importorskip("typer.main").get_command(cli.application())
         complaints = {place: complaint(words, command) for place, words in found.items()}
         assert {place: what for place, what in complaints.items() if what} == {}
 

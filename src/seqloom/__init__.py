@@ -7,18 +7,17 @@ translator.translate(["A dog runs."])[0].text
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from seqloom.config.root import Config as Config
     from seqloom.config.root import read_config as read_config
     from seqloom.loading import load as load
     from seqloom.search import SearchOptions as SearchOptions
     from seqloom.translate import Translation as Translation
     from seqloom.translate import Translator as Translator
-
-__version__ = version("seqloom")
 
 _HOMES = {
     "Config": "config.root",
@@ -33,6 +32,10 @@ __all__ = list(_HOMES)
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: `import seqloom` doesn't load PyTorch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("seqloom")
     if name not in _HOMES:
         raise AttributeError(f"module 'seqloom' has no attribute {name!r}")
     from importlib import import_module

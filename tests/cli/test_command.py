@@ -49,9 +49,9 @@ def test_help_is_quick(command: str) -> None:
 ALL_HELP = """
 import sys
 from typer.testing import CliRunner
-from seqloom.cli import app
+from seqloom.cli import application
 for command in sys.argv[1:]:
-    result = CliRunner().invoke(app, [command, "--help"])
+    result = CliRunner().invoke(application(), [command, "--help"])
     assert result.exit_code == 0 and result.output.strip().startswith(f"Usage: seqloom {command}"), result.output
 print(*sys.modules)
 """

@@ -7,70 +7,37 @@ import io
 import logging
 import os
 import sys
+from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated
 
 import typer
 
-from seqloom.cli import (
-    average,
-    backtranslate,
-    beam_tree,
-    check,
-    convert,
-    demo,
-    distill,
-    evaluate,
-    export,
-    import_,
-    infer,
-    init,
-    inspect,
-    preparing,
-    prove,
-    report,
-    score,
-    shortlist,
-    toy_data,
-    train,
-    translate,
-    translate_files,
-    vocabulary,
-)
+from seqloom.cli import preparing
 from seqloom.cli.groups import grouped
 from seqloom.errors import SeqloomError, is_out_of_memory
 
-app = typer.Typer(
-    name="seqloom",
-    help="Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+COMMANDS = (
+    *("demo", "init", "convert", "check", "train", "translate", "translate-files", "backtranslate", "distill"),
+    *("evaluate", "score", "average", "shortlist", "export", "import", "inspect", "prove", "report", "infer"),
+    *("beam-tree", "vocabulary", "toy-data"),
 )
-for module in (
-    demo,
-    init,
-    convert,
-    check,
-    train,
-    translate,
-    translate_files,
-    backtranslate,
-    distill,
-    evaluate,
-    score,
-    average,
-    shortlist,
-    export,
-    import_,
-    inspect,
-    prove,
-    report,
-    infer,
-    beam_tree,
-    vocabulary,
-    toy_data,
-):
-    app.command(module.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"))(grouped(module.command))
+
+
+def application(*commands: str) -> typer.Typer:
+    """The command with these subcommands, or with all: who wants one needn't wait for what the others import."""
+    app = typer.Typer(
+        name="seqloom",
+        help="Sequence-to-sequence models from one YAML file: train, translate, measure, and see what they attend to.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    for name in commands or COMMANDS:
+        module = name.replace("-", "_") + "_" * iskeyword(name)
+        app.command(name)(grouped(import_module(f"seqloom.cli.{module}").command))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -81,8 +48,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -98,7 +64,7 @@ def main() -> None:
     logging.getLogger("seqloom").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
     try:
         with preparing.shown():
-            app()
+            application(*(name for name in sys.argv[1:2] if name in COMMANDS))()
     except SeqloomError as error:
         _fail(f"{error}", error.exit_code)
     except BrokenPipeError:
