@@ -137,20 +137,21 @@ sys.argv = ["seqloom", *sys.argv[1:]]
 try:
     main()
 finally:
-    print("torch" in sys.modules, file=sys.stderr)
+    slow = {"torch", "sacrebleu", "ruamel.yaml", "rich", "pydantic", "importlib.metadata", "seqloom.cli.train"}
+    print(sorted(slow & {*sys.modules}), file=sys.stderr)
 """
 
 
 @pytest.mark.parametrize("arguments", [[], ["--interactive"], ["--json", "--n-best", "2"]])
-def test_translating_with_an_export_never_imports_pytorch(trained: Path, arguments: list[str]) -> None:
-    """Whose import alone takes longer than the first line may."""
+def test_translating_with_an_export_imports_nothing_slow(trained: Path, arguments: list[str]) -> None:
+    """PyTorch's import alone takes longer than the first line may."""
     command = [sys.executable, "-c", PLAIN, "translate", str(trained / "exports" / "ctranslate2-float32"), *arguments]
     done = subprocess.run(command, input="a b c\n", capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.count("\n") == 1
-    assert done.stderr == "False\n"
+    assert done.stderr == "[]\n"
 
 
-def test_auto_never_imports_pytorch_where_the_export_will_do(trained: Path) -> None:
+def test_auto_imports_nothing_slow_where_the_export_will_do(trained: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PLAIN, "translate", str(trained)],
         input="a b c\n",
@@ -158,4 +159,4 @@ def test_auto_never_imports_pytorch_where_the_export_will_do(trained: Path) -> N
         text=True,
         check=True,
     )
-    assert done.stderr == "False\n"
+    assert done.stderr == "[]\n"
