@@ -58,6 +58,7 @@ def _options(
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 failed, 2 the user's arguments or configuration, 130 and 143 interrupted."""
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is, whatever the locale says
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)
@@ -80,6 +81,13 @@ def main() -> None:
         _fail("there is not enough memory for this: make the model or the batches smaller", 1)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+
+
+def _open_what_is_closed() -> None:
+    """Let an output that was closed before the command began swallow what it is told."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _fail(message: str, code: int) -> None:

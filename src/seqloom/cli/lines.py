@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from seqloom.errors import DataError
+from seqloom.errors import DataError, UsageError
 
 BOM = b"\xef\xbb\xbf"
 GROUP = 2000  # lines of a file
@@ -22,7 +22,7 @@ def input_lines(path: Path | None) -> Iterator[str]:
 def input_groups(path: Path | None) -> Iterator[list[str]]:
     """The same lines in groups.  A group of standard input is all that has arrived, so nobody waits for more of it.
 
-    The lines before one that isn't UTF-8 come before the error.
+    The lines before one that isn't UTF-8 come before the error.  UsageError if there is no standard input.
     """
     if path is not None:
         from seqloom.data.text import read_lines
@@ -31,6 +31,8 @@ def input_groups(path: Path | None) -> Iterator[list[str]]:
         while group := list(islice(lines, GROUP)):
             yield group
         return
+    if sys.stdin is None:
+        raise UsageError("there is no standard input: it was closed before the command began")
     number = 0
     for raw in _arriving(sys.stdin.fileno()):
         texts: list[str] = []
