@@ -14,6 +14,7 @@ from seqloom.data.dictionary import read_dictionary
 from seqloom.data.lengths import cut
 from seqloom.data.phrases import read_phrases
 from seqloom.data.rows import tagged
+from seqloom.data.text import cannot_read
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.listening import overheard
 from seqloom.errors import UsageError
@@ -178,6 +179,13 @@ class Translator:
         self.check_tag(tag)
         scorer = Scorer(self.engine, self.tokenizers, options or self.options)
         return scorer.scores((tagged(source, tag), target) for source, target in pairs)
+
+    def check(self, options: SearchOptions, tag: str | None = None) -> None:
+        """Raises UsageError for a tag and DataError for a missing file, so that nobody types anything in vain."""
+        self.check_tag(tag)
+        for path in (options.dictionary, options.forbid_file):
+            if path is not None and not path.exists():
+                raise cannot_read(path, FileNotFoundError())
 
     def check_tag(self, tag: str | None) -> None:
         """Raises UsageError unless this is a tag of the training data, or None."""

@@ -176,11 +176,21 @@ def test_a_model_that_is_too_large(seqloom: Any, folder: Path) -> None:
         (["--max-length", "0"], "max_length must be at least 1, got 0"),
         (["--device", "tpu"], "there is no device 'tpu'; use cpu, cuda, cuda:0, ..., or auto"),
         (["--checkpoint", "worst"], "a checkpoint is best, last or a step, got 'worst'"),
+        (["--forbid", " "], "forbid has a phrase without a word; leave it out"),
     ],
 )
 def test_a_faulty_option(seqloom: Any, trained: Path, arguments: list[str], sentence: str) -> None:
     said = seqloom.refused("translate", trained, *arguments, code=2, input=b"a b\n")
     assert said == f"seqloom: {sentence}\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--interactive"]])
+@pytest.mark.parametrize("option", ["--forbid-file", "--dictionary"])
+def test_a_missing_file_is_named_before_anything_is_typed(
+    seqloom: Any, trained: Path, option: str, more: list[str]
+) -> None:
+    said = seqloom.refused("translate", trained, option, "nowhere.txt", *more, code=1, input=b"")
+    assert said == "seqloom: nowhere.txt: no such file\n"
 
 
 def test_a_step_without_a_checkpoint(seqloom: Any, trained: Path) -> None:

@@ -89,6 +89,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no no_repeat_ngram: 2", {"no_repeat_ngram": 2}, {}),
     ("no coverage_penalty: 0.2", {"coverage_penalty": 0.2}, {}),
     ("no diverse_groups: 3", {"diverse_groups": 3}, {}),
+    ("no forbid: w1, w2 w3", {"forbid": ("w1", "w2 w3")}, {}),
     ("no patience: inf", {"patience": float("inf")}, {}),
     ("no prefixes", {}, {"prefixes": [[3]]}),
     (

@@ -32,6 +32,7 @@ def converse(translator: Translator, options: SearchOptions, tag: str | None) ->
     """Translate line by line until there is no more; on a terminal, what is certain so far is shown at once."""
     from seqloom.cli.lines import one_line
 
+    translator.check(options, tag)
     for line in _lines():
         texts = (one_line(text) for text in translator.stream_tokens(line, options, tag=tag))
         if sys.stdout.isatty():

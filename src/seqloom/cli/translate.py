@@ -49,7 +49,7 @@ def command(
     reranking.check()
     translator = options.translator(runs, models)
     chosen = reranking.search(options.search(translator.options, search, n_best=output.n_best))
-    translator.check_tag(tag)  # before anyone waits for input
+    translator.check(chosen, tag)  # before anyone waits for input
     reranker = reranking.reranker(chosen, models, tag)
     terms, honoured = glossaries.read(glossary, chosen), glossaries.Honoured()
     guarded, watched = guards.guard(runs[0], guard), guards.Watched()

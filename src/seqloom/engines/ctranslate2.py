@@ -76,7 +76,7 @@ class CTranslate2Engine(Engine):
         for option in fields(SearchOptions):
             value = getattr(options, option.name)
             if option.name not in GRANTED and value != option.default and (option.name != "seed" or options.sample):
-                return f"no {option.name}: {str(value).lower() if isinstance(value, bool) else value}"
+                return f"no {option.name}: {_as_said(value)}"
         if np.isinf(options.patience) and options.beam_size > 1:
             return "no patience: inf"
         if options.shortlist and not self.exported.has_shortlist:
@@ -196,6 +196,13 @@ class CTranslate2Engine(Engine):
             )
             attention = _whole(result.attention[0], self.exported.reads_end)
         return Hypothesis(ids, request.options.score(log_prob, len(ids) + 1), log_prob, attention)
+
+
+def _as_said(value: Any) -> str:
+    """The value of an option as a user would write it."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _Told:

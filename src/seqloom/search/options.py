@@ -83,6 +83,8 @@ class SearchOptions:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not self.patience >= 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
+        if not all(phrase.strip() for phrase in self.forbid):
+            raise ValueError("forbid has a phrase without a word; leave it out")
         self._check_lengths()
         self._check_sampling()
         self._check_groups()
