@@ -84,6 +84,13 @@ def test_auto_goes_on_without_a_damaged_export(run: Path, caplog: pytest.LogCapt
     assert str(caught.value) == damage
 
 
+def test_auto_goes_on_where_an_export_does_not_say_what_it_is(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manifest = run / "exports" / "ctranslate2-float32" / "manifest.json"
+    manifest.write_text("{", "utf8")
+    assert isinstance(loading.load(run).engine, NativeEngine)
+    assert f"{manifest} is damaged: it does not describe an export; going on without it." in caplog.messages
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -115,6 +122,10 @@ def test_an_export_is_no_run(trained: Path) -> None:
     with pytest.raises(UsageError) as caught:
         loading.load(place, ensemble=[trained])
     assert str(caught.value) == f"{place} is an export, and an ensemble is of runs"
+    for wants_run in (lambda: loading.load(trained, ensemble=[place]), lambda: export(place)):
+        with pytest.raises(CheckpointError) as refused:
+            wants_run()
+        assert str(refused.value) == f"{place} is an export, and this wants the run that it was made of"
 
 
 def test_an_export_is_replaced_and_nothing_else_is(run: Path, tmp_path: Path) -> None:

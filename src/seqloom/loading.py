@@ -13,7 +13,7 @@ from seqloom import bundles
 from seqloom.checkpoint import Checkpoints
 from seqloom.engines.auto import AutoEngine
 from seqloom.engines.base import Engine
-from seqloom.errors import SeqloomError, UsageError
+from seqloom.errors import CheckpointError, SeqloomError, UsageError
 from seqloom.translate import Translator
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,22 @@ def load(
 
 
 def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
-    """The exports in a run directory that were made of the weights of this checkpoint, the fastest first."""
+    """The exports in a run directory that were made of the weights of this checkpoint, the fastest first.
+
+    One whose manifest is damaged is named in a warning.
+    """
     weights = Checkpoints(run / "checkpoints").weights(checkpoint)
     places = [run / "exports" / f"ctranslate2-{precision}" for precision in FASTEST]
     there = [place for place in places if bundles.is_bundle(place)]
-    return [place for place in there if weights and bundles.Manifest.read(place).weights == weights]
+    return [place for place in there if weights and _weights_of(place) == weights]
+
+
+def _weights_of(export: Path) -> str | None:
+    try:
+        return bundles.Manifest.read(export).weights
+    except CheckpointError as error:
+        log.warning("%s; going on without it.", error)
+        return None
 
 
 def _exported(place: Path, ensemble: Sequence[str | Path], device: str, engine: str, verify: bool) -> Translator:

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from seqloom.bundles import is_bundle
 from seqloom.checkpoint import Checkpoint, Checkpoints, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
@@ -178,6 +179,8 @@ def check_is_run(directory: Path) -> None:
     if not (directory / "config.yml").exists():
         missing = "there is no such directory" if not directory.exists() else "it has no config.yml"
         raise CheckpointError(f"{directory} is not a run directory: {missing}")
+    if is_bundle(directory):
+        raise CheckpointError(f"{directory} is an export, and this wants the run that it was made of")
 
 
 def _check_same_symbols(first: Trained, other: Trained) -> None:
