@@ -41,9 +41,9 @@ class Honoured:
         for term in terms or ():
             self.asked, self.honoured = self.asked + 1, self.honoured + (term.found is not None)
             if term.found is None and self.asked - self.honoured <= SHOWN:
-                targets = " or ".join(term.targets)
+                targets = " or ".join(map(repr, term.targets))
                 why = f": {term.problem}" if term.problem else ""
-                print(f"seqloom: line {number + 1}: {term.source!r} did not become {targets!r}{why}", file=sys.stderr)
+                print(f"seqloom: line {number + 1}: {term.source!r} did not become {targets}{why}", file=sys.stderr)
 
     def give(self) -> None:
         """Say how many there were."""
