@@ -45,16 +45,21 @@ class Model:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A toolkit; with a `precision`, on what Seqloom exports for CTranslate2; there a run's shortlist can be used."""
+    """A toolkit; with a `precision`, on what Seqloom exports for CTranslate2; there a run's shortlist can be used.
+
+    Seqloom's own engine has matrix products in float32, or `in_bfloat16`.
+    """
 
     toolkit: str
     precision: str = ""
     shortlist: bool = False
+    in_bfloat16: bool = False
 
     @property
     def name(self) -> str:
         engine = "ctranslate2" if self.precision and self.toolkit == "seqloom" else ""
-        words = [self.toolkit, engine, self.precision, "shortlist" if self.shortlist else ""]
+        own = "bfloat16" if self.in_bfloat16 else ""
+        words = [self.toolkit, engine, own, self.precision, "shortlist" if self.shortlist else ""]
         return " ".join(word for word in words if word)
 
     @property
@@ -79,8 +84,9 @@ class Decoder:
         run = exported(model, self.precision) if self.precision else model.run.resolve()
         (folder / "run").write_text(str(run), "utf8")
         (folder / "engine").write_text("ctranslate2" if self.precision else "native", "utf8")
-        if self.shortlist:
-            (folder / "shortlist").touch()
+        for name in ("shortlist", "bfloat16"):
+            if name in self.name.split():
+                (folder / name).touch()
         if not model.trained:
             recurrent.WRITERS[self.toolkit](model.symbols, folder)
         elif self.toolkit in weights.WRITERS:
@@ -128,6 +134,7 @@ EXPORTED = (("float32", False), ("int8", False), ("int8", True))  # precision, a
 MODELS = {
     "transformer": (
         Decoder("seqloom"),
+        Decoder("seqloom", in_bfloat16=True),
         *(Decoder(toolkit, *how) for how in EXPORTED for toolkit in ("seqloom", "ctranslate2")),
         Decoder("fairseq"),
         Decoder("hf"),

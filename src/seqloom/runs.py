@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from seqloom.data.corpora import DataOptions, read_pairs
 from seqloom.data.rows import Pair
 from seqloom.doctor import consult
 from seqloom.engines.native import NativeEngine
+from seqloom.engines.packed import Precision, laid_out
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.fitting import fitted, with_batch_tokens
-from seqloom.hardware import find_device, suit_training
+from seqloom.hardware import find_device, keep_freed_memory, suit_training
 from seqloom.hooks import Facts, MetricsFile
 from seqloom.hooks.facts import versions
 from seqloom.models import Ensemble, Model
@@ -49,7 +50,7 @@ from seqloom.translate import Translator
 # Hooks are not among it: what they do to weights they do once, in a new run.
 FIXED = ("task", "tokenizer", "model", "seed", "data", "train.optimizer", "train.batch_", "train.accumulate")
 GOLDEN_FROM = 500  # validation pairs, of whose sources some are golden texts
-LEAST_ELSEWHERE = 0.75  # of golden texts come out the same on another device than they were made on
+LEAST_ELSEWHERE = 0.75  # of golden texts come out the same on another device, or with numbers of less precision
 FREE = ("data.cache", "data.workers")  # they change where and how fast data are made ready, not what is made
 
 
@@ -95,18 +96,20 @@ def load(
     checkpoint: str | int = "best",
     ensemble: Sequence[str | Path] = (),
     device: str = "auto",
+    precision: Precision = "float32",
     verify: bool = True,
 ) -> Translator:
     """The trained model in a run directory, ready to translate.
 
     `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
     the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
-    together, searching as this run does.  Raises CheckpointError where there is no checkpoint or, unless `verify` is
-    False, a model doesn't make of its golden texts what it made of them when it was trained; and UsageError if the runs
-    of an ensemble have different tokenizers.
+    together, searching as this run does.  `precision` is that of matrix products.  Raises CheckpointError where there
+    is no checkpoint or, unless `verify` is False, a model doesn't make of its golden texts what it made of them when it
+    was trained; and UsageError if the runs of an ensemble have different tokenizers.
     """
     found = find_device(device)
-    first, *others = trained = [Trained.read(Path(run), checkpoint) for run in (directory, *ensemble)]
+    read = (Trained.read(Path(run), checkpoint) for run in (directory, *ensemble))
+    first, *others = trained = [one.laid_out(found, precision) for one in read]
     for other in others:
         _check_same_symbols(first, other)
     for each in trained if verify else ():
@@ -145,6 +148,7 @@ class Trained:
     tokenizers: Tokenizers
     model: Model
     weights: str  # the SHA-256 of their file
+    precision: Precision = "float32"  # of matrix products
 
     @classmethod
     def read(cls, directory: Path, checkpoint: str | int) -> Trained:
@@ -157,6 +161,13 @@ class Trained:
         load_model(model, chosen.model)
         return cls(directory, config, tokenizers, model.eval(), checkpoints.weights(chosen.step) or "")
 
+    def laid_out(self, device: torch.device, precision: Precision) -> Trained:
+        """The same for products of this precision there: nothing to train, and nothing to write to a file."""
+        if device.type == "cpu":
+            keep_freed_memory()
+            laid_out(self.model, precision)
+        return replace(self, precision=precision)
+
     def translator(self, device: torch.device | str) -> Translator:
         """This model alone, searching as its run does."""
         return Translator(self.engine(self.model, device), self.tokenizers, self.config.search)
@@ -164,13 +175,14 @@ class Trained:
     def engine(self, model: Model, device: torch.device | str) -> NativeEngine:
         """What runs this model, or one that knows the same symbols, with the shortlist of this run."""
         shortlist = find_shortlist(self.directory, self.tokenizers)
-        return NativeEngine(model, device=device, shortlist=shortlist, cores=torch.get_num_threads())
+        cores = torch.get_num_threads()
+        return NativeEngine(model, device=device, precision=self.precision, shortlist=shortlist, cores=cores)
 
     def verify(self, device: torch.device) -> None:
         """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""
         golden = Golden.read(self.directory / GOLDEN)
         if golden is not None and golden.weights == self.weights:
-            least = 1.0 if device.type == "cpu" else LEAST_ELSEWHERE
+            least = 1.0 if device.type == "cpu" and self.precision == "float32" else LEAST_ELSEWHERE
             replay(self.translator(device), golden, name=str(self.directory), least=least)
 
 

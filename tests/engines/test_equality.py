@@ -33,6 +33,7 @@ SMALLER += [f"model.{side}.{size}" for side in ("encoder", "decoder") for size i
 SMALLER += [f"train.{often}=400" for often in ("validate_every", "checkpoint_every")]
 SMALLER += ["train.threads=1", "train.doctor=false", "data.valid_lines=100"]
 LINES = 1000
+TIE = 1e-4  # log-probabilities of beginnings that engines may rank otherwise, adding numbers up in another order
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,18 @@ def tokens(translator: Translator, lines: list[str], beam_size: int, batch: int)
     return [one.alternatives[0].tokens for one in found]
 
 
+def tied(native: Translator, line: str, beam_size: int) -> bool:
+    """Whether the last beginning that a beam kept and the first that it dropped were equally likely at some step."""
+    options = replace(native.options, beam_size=beam_size, n_best=1)
+    trace = native.translate([line], options, trace=True)[0].trace
+    assert trace is not None
+    gaps = []
+    for step in trace.steps:
+        kept, dropped = ([one.log_prob for one in step if one.fate == fate] for fate in ("kept", "pruned"))
+        gaps += [min(kept) - max(dropped)] if kept and dropped else []
+    return min(gaps) < TIE
+
+
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_tokens_are_the_same_whatever_the_engine_the_batch_and_the_cores(
     run: Path, seqloom_data: Path, folder: Path, beam_size: int
@@ -81,7 +94,7 @@ def test_tokens_are_the_same_whatever_the_engine_the_batch_and_the_cores(
         Translator(NativeEngine(model, cores=cores), loaded.tokenizers, loaded.options) for cores in (1, 2)
     )
     fast = exported(run, folder, "float32")
-    wanted, differing = tokens(native, lines, beam_size, 64), dict[str, int]()
+    wanted, differing, strangers = tokens(native, lines, beam_size, 64), dict[str, int](), set[str]()
     assert len(set(map(tuple, wanted))) > LINES / 2, "a model that says the same of everything would prove nothing"
     several = (1, 7, 64, LINES)
     for name, translator, batches in [
@@ -92,9 +105,12 @@ def test_tokens_are_the_same_whatever_the_engine_the_batch_and_the_cores(
         for batch in batches:
             step = 10 if batch == 1 else 1
             found = tokens(translator, lines[::step], beam_size, batch)
-            differing[f"{name}, {batch}"] = sum(a != b for a, b in zip(found, wanted[::step], strict=True))
+            rows = zip(lines[::step], found, wanted[::step], strict=True)
+            others = {line for line, one, other in rows if one != other}
+            differing[f"{name}, {batch}"], strangers = len(others), strangers | others
     print(f"beam {beam_size}, of {LINES} lines others than the native engine in batches of 64: {differing}")
-    assert not any(differing.values()), differing
+    assert all(tied(native, line, beam_size) for line in strangers), strangers
+    assert len(strangers) <= LINES / 200, "ties are rare"
 
 
 def test_int8_loses_half_a_bleu_at_most(run: Path, seqloom_data: Path, folder: Path) -> None:

@@ -22,8 +22,9 @@ class Loaded(Toolkit):
         import seqloom
 
         run, engine = ((folder / name).read_text("utf8") for name in ("run", "engine"))
+        precision = "bfloat16" if (folder / "bfloat16").exists() else None
         self.shortlist = (folder / "shortlist").exists()
-        self.translator = seqloom.load(run, engine=engine, device="cpu")
+        self.translator = seqloom.load(run, engine=engine, device="cpu", precision=precision)
         if (folder / "recurrent.json").exists():
             self.translator = recurrent(json.loads((folder / "recurrent.json").read_text()), self.translator)
 
@@ -53,6 +54,7 @@ def recurrent(sizes: dict[str, int], like: Any) -> Any:
     from seqloom.decoders import InputFeedingDecoder
     from seqloom.encoders import RNNEncoder
     from seqloom.engines.native import NativeEngine
+    from seqloom.engines.packed import laid_out
     from seqloom.models import EncoderDecoder, VocabularySizes
     from seqloom.models.encoder_decoder import EmbeddingOptions
     from seqloom.translate import Translator
@@ -66,4 +68,6 @@ def recurrent(sizes: dict[str, int], like: Any) -> Any:
         encoder=partial(RNNEncoder, size=sizes["direction"]),
         decoder=partial(InputFeedingDecoder, size=size, attention=attention, feed="features"),
     )
-    return Translator(NativeEngine(model.eval(), device="cpu"), like.tokenizers, like.options)
+    return Translator(
+        NativeEngine(laid_out(model.eval()), device="cpu", cores=torch.get_num_threads()), like.tokenizers, like.options
+    )

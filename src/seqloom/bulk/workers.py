@@ -27,12 +27,13 @@ class Model:
     checkpoint: str = "best"
     device: str = "auto"
     engine: str = "auto"
+    precision: str | None = None
     verify: bool = True
 
     def load(self) -> Translator:
         """The model itself.  Raises what `loading.load` does."""
-        device = own_device(self.device)
-        return load(self.run, checkpoint=self.checkpoint, device=device, engine=self.engine, verify=self.verify)
+        how = {name: value for name, value in vars(self).items() if name != "run"}
+        return load(self.run, **how | {"device": own_device(self.device)})
 
 
 def rank() -> int:

@@ -106,6 +106,9 @@ class Model(Group):
     engine: Annotated[str, typer.Option("--engine", help="native, ctranslate2, or auto: the fastest that can.")] = (
         "auto"
     )
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="float32, or bfloat16: the native engine's products are faster.")
+    ] = None
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="See first whether it still makes of golden texts what it did.")
     ] = True

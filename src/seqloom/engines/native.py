@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seqloom.data.batches import collate, collate_source
 from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.packed import Precision
 from seqloom.engines.shortlisted import Shortlisted
 from seqloom.engines.side_by_side import SideBySide
 from seqloom.errors import UsageError
@@ -40,14 +41,23 @@ class NativeEngine(Engine):
         model: Model,
         *,
         device: torch.device | str = "cpu",
+        precision: Precision = "float32",
         shortlist: Shortlist | None = None,
         cores: int = 1,
     ):
-        """On the CPU, parts of a batch are searched side by side where several `cores` are given."""
+        """On the CPU, parts of a batch are searched side by side where several `cores` are given.
+
+        `precision` is that of matrix products on a GPU; on the CPU a model is laid out for it (engines/packed.py).
+        """
         there = all(weight.device == torch.device(device) for weight in model.parameters())
         self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
         self.device, self.shortlist = device, shortlist
-        self._side_by_side = SideBySide(cores if torch.device(device).type == "cpu" else 1)
+        on_cpu = torch.device(device).type == "cpu"
+        self._side_by_side = SideBySide(cores if on_cpu else 1)
+        self.precision, self._in_bfloat16 = precision, precision == "bfloat16" and not on_cpu
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self._in_bfloat16)
 
     @torch.inference_mode()
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
@@ -89,21 +99,21 @@ class NativeEngine(Engine):
         if narrow:
             decoder = NarrowedDecoder(decoder, torch.from_numpy(narrow.numbering.symbols).to(self.device))
             allowed = torch.from_numpy(narrow.allowed).to(self.device)
-        encoded = self.model.encode(collate_source(sources).to(self.device))
         recorder = Recorder() if request.trace else None
-        rankings = beam_search(
-            decoder,
-            encoded,
-            request.options,
-            allowed=allowed,
-            rules=_rules(request),
-            prefixes=request.prefixes,
-            chooser=Constrained(request.options, request.glossary, self.device) if request.glossary else None,
-            attention=request.attention,
-            recorder=recorder,
-            numbers=None if request.numbers is None else torch.tensor(request.numbers),
-            listener=_listener(request, narrow),
-        )
+        with self._autocast():
+            rankings = beam_search(
+                decoder,
+                self.model.encode(collate_source(sources).to(self.device)),
+                request.options,
+                allowed=allowed,
+                rules=_rules(request),
+                prefixes=request.prefixes,
+                chooser=Constrained(request.options, request.glossary, self.device) if request.glossary else None,
+                attention=request.attention,
+                recorder=recorder,
+                numbers=None if request.numbers is None else torch.tensor(request.numbers),
+                listener=_listener(request, narrow),
+            )
         return [Found(ranking, recorder.trace(row) if recorder else None) for row, ranking in enumerate(rankings)]
 
     @torch.inference_mode()
@@ -111,16 +121,18 @@ class NativeEngine(Engine):
         pairs = [tuple(np.array(ids, np.int64) for ids in pair) for pair in zip(sources, targets, strict=True)]
         batch = collate(pairs).to(self.device)  # type: ignore[arg-type]  # two to a pair
         real = batch.target.mask[:, 1:]  # [B, T]
-        features = torch.split(self.model(batch).features[real], ROWS)  # so many logits at a time
         wanted = torch.split(batch.target.ids[:, 1:][real][:, None], ROWS)
-        found = torch.cat([self._log_probs(part).gather(1, ids) for part, ids in zip(features, wanted, strict=True)])
+        with self._autocast():
+            features = torch.split(self.model(batch).features[real], ROWS)  # so many logits at a time
+            pairs_of = zip(features, wanted, strict=True)
+            found = torch.cat([self._log_probs(part).gather(1, ids) for part, ids in pairs_of])
         return [row[:, 0].tolist() for row in torch.split(found, real.sum(1).tolist())]
 
     def _log_probs(self, features: Tensor) -> Tensor:
         return self.model.decoder.project(features).float().log_softmax(-1)
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.precision == "float32" else self.precision.encode())
         for name, weight in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())

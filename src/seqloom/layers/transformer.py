@@ -66,7 +66,7 @@ class Residual(nn.Module):
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
         """`x` and what the part made of it, together."""
-        x = x + self.second_norm(self.dropout(y))
+        x = x + self.second_norm(self.dropout(y) if self.training else y)
         return x if self.norm_first else self.norm(x)
 
 
