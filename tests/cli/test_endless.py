@@ -102,7 +102,9 @@ def test_a_file_is_gone_on_with_after_every_kill(
     given, out = text(tmp_path / "given", known, count), tmp_path / "out"
     shards = out / "shards"
     options = ("--shard-lines", count // 20)
-    with subprocess.Popen(command("translate-files", exported, text(tmp_path / "one", known, 1), "-o", "one")) as one:
+    with subprocess.Popen(
+        command("translate-files", exported, text(tmp_path / "one", known, 1), "-o", tmp_path / "alone")
+    ) as one:
         alone = peak(one)
     arguments, started = command("translate-files", exported, given, "-o", out, *options), time.monotonic()
     for done in (2, 8):
