@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,20 @@ def test_auto_takes_the_export_and_has_the_native_engine_behind_it(trained: Path
     assert isinstance(loading.load(trained, engine="ctranslate2").engine, CTranslate2Engine)
 
 
+def test_what_the_export_can_not_do_is_done_in_batches(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator, native = loading.load(trained), loading.load(trained, engine="native")
+    assert isinstance(translator.engine, AutoEngine) and isinstance(native.engine, NativeEngine)
+    monkeypatch.setattr(translator.engine._other, "batch_tokens", 8)
+    sizes: list[int] = []
+    search = NativeEngine.search
+    monkeypatch.setattr(NativeEngine, "search", lambda *all: sizes.append(len(all[1])) or search(*all))
+    sampled = replace(native.options.beam(1), sample=True)
+    texts = [[one.text for one in each.translate(LINES * 3, sampled)] for each in (native, translator)]
+    assert texts[0] == texts[1]
+    whole, *parts = sizes
+    assert max(parts) < whole == sum(parts)
+
+
 def test_auto_leaves_an_export_of_other_weights_alone(run: Path) -> None:
     manifest = bundles.Manifest.read(run / "exports" / "ctranslate2-float32")
     assert isinstance(loading.load(run, checkpoint=20).engine, NativeEngine)
@@ -95,6 +110,11 @@ def test_auto_goes_on_where_an_export_does_not_say_what_it_is(run: Path, caplog:
     ("arguments", "sentence"),
     [
         ({"engine": "fast"}, "engine must be one of auto, native, ctranslate2, got 'fast'"),
+        ({"precision": "int8"}, "precision must be one of float32, bfloat16, got 'int8'"),
+        (
+            {"precision": "bfloat16", "engine": "ctranslate2"},
+            "precision is for the native engine; an export for ctranslate2 has that of its --precision",
+        ),
         (
             {"engine": "ctranslate2", "ensemble": ["other"]},
             "an ensemble needs the native engine, got engine ctranslate2",
@@ -110,6 +130,15 @@ def test_what_cant_be_had_is_said(trained: Path, arguments: dict[str, object], s
     with pytest.raises(UsageError) as caught:
         loading.load(trained, **arguments)  # type: ignore[arg-type]
     assert str(caught.value) == sentence.format(run=trained)
+
+
+def test_a_precision_is_the_native_engines(trained: Path) -> None:
+    near, exact = (loading.load(trained, precision=precision) for precision in ("bfloat16", "float32"))
+    assert isinstance(near.engine, NativeEngine) and isinstance(exact.engine, NativeEngine)
+    pairs = [(line, "a b") for line in LINES[:3]]
+    said = [[one.log_prob for one in translator.score(pairs)] for translator in (near, exact)]
+    assert said[0] != said[1]
+    assert said[0] == pytest.approx(said[1], abs=0.3)
 
 
 def test_an_export_is_no_run(trained: Path) -> None:

@@ -32,7 +32,6 @@ from seqloom.translation import Translation as Translation
 from seqloom.vocabulary import BOS, UNK
 
 WINDOW = 2000  # sentences sorted by length together; memory stays constant however many there are
-BATCH_TOKENS = 4096  # source tokens, padding included, decoded together
 BATCH_IMAGES = 32  # sources whose length is always the same, as that of images is
 WINDOW_TOKENS = 8_000_000  # of such sources
 HALF = "\ufffd"  # what a character is shown as while some of its bytes are still to come
@@ -216,12 +215,16 @@ class Translator:
         if not len(order):
             return results
         begun = self.tokenizers.target.encode(prefixes) if any(prefixes) else None
-        for rows in self._batches(order, sources):
+
+        def search(rows: NDArray[np.int64]) -> Iterator[tuple[int, Guarded, Demand]]:
             demands = [self._demand(results[i], sources[i], asked) for i in rows]
             request = replace(self._request(asked, demands), numbers=(rows + first).tolist())
             request = replace(request, prefixes=begun and [begun[i] for i in rows])
             founds = self._searched([results[i] for i in rows], [sources[i] for i in rows], request, asked)
-            for i, one, demand in zip(rows, founds, demands, strict=True):
+            return zip(rows.tolist(), founds, demands, strict=True)
+
+        for batch in self.engine.at_once(search, self._batches(order, sources)):
+            for i, one, demand in batch:
                 done = self._translation(results[i], sources[i], prefixes[i], one.found, asked)
                 if asked.guard:
                     done = replace(done, warnings=one.warnings, redecoded=one.redecoded)
@@ -233,8 +236,9 @@ class Translator:
         if self.engine.makes_batches:
             return [order]
         length = self.tokenizers.source.length
-        lengths = np.array([BATCH_TOKENS // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
-        return np.split(order, cut(lengths, BATCH_TOKENS)[1:-1])
+        most = self.engine.batch_tokens
+        lengths = np.array([most // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
+        return np.split(order, cut(lengths, most)[1:-1])
 
     def _wordings(self, glossary: Glossary | None, options: SearchOptions) -> Wordings | None:
         if glossary is None:

@@ -42,8 +42,7 @@ class Loaded(Toolkit):
             found = self.translator.translate(lines, options)
             return [" ".join(one.alternatives[0].tokens) for one in found]
 
-        batches_itself = self.translator.engine.makes_batches and how.batch > 1
-        return translate if batches_itself else in_batches(translate, how.batch)
+        return translate if how.batch > 1 else in_batches(translate, 1)  # it makes batches by tokens
 
 
 def recurrent(sizes: dict[str, int], like: Any) -> Any:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar
 
+import numpy as np
+
+from seqloom.data.lengths import cut
 from seqloom.engines.base import Engine, Found, Request
 
 log = logging.getLogger(__name__)
@@ -32,7 +37,18 @@ class AutoEngine(Engine):
             return self.fast.search(sources, request)
         if "_other" not in vars(self):
             log.warning("The %s engine knows %s; the native engine translates.", self.fast.name, reason)
-        return self._other.search(sources, request)
+        return self._by_the_other(sources, request)
+
+    def _by_the_other(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        """The same, in batches that suit the engine which can do everything."""
+        ends = cut(np.array([len(source) + 1 for source in sources]), self._other.batch_tokens)
+        parts = [range(*pair) for pair in pairwise(ends.tolist())]
+
+        def search(part: range) -> list[Found]:
+            return self._other.search([sources[row] for row in part], request.only(part))
+
+        request = request if request.numbers else replace(request, numbers=range(len(sources)))
+        return [found for founds in self._other.at_once(search, parts) for found in founds]
 
     def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
         return self._other.score(sources, targets)

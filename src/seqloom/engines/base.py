@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 from seqloom.errors import UsageError
 from seqloom.search.hypothesis import Hypothesis
@@ -42,11 +42,16 @@ class Found(NamedTuple):
     trace: Trace | None = None
 
 
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
 class Engine(ABC):
     """A model that is ready to run: sources as ids in, targets as ids out."""
 
     name: ClassVar[str]
     makes_batches: ClassVar[bool] = False  # whether it cuts what it is given into batches itself
+    batch_tokens: int = 4096  # of sources, padding included, that are best searched together, where it doesn't
     whole_attention: bool = True  # whether attention, where asked for, is that of all layers and heads
 
     @abstractmethod
@@ -55,6 +60,10 @@ class Engine(ABC):
 
         Raises UsageError for a wish that this engine can't grant.
         """
+
+    def at_once(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+        """What `work` makes of each part, in their order; several at a time where that is faster for this engine."""
+        return [work(part) for part in parts]
 
     def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of each target [T], given its source and those before it: T + 1, eos last.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqloom.data.batches import collate, collate_source
-from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.base import Engine, Found, Part, Request, Result
 from seqloom.engines.packed import Precision
 from seqloom.engines.shortlisted import Shortlisted
 from seqloom.engines.side_by_side import SideBySide
@@ -27,7 +26,7 @@ from seqloom.search.shortlist import Shortlist
 from seqloom.search.trace import Recorder
 
 ROWS = 512  # target positions whose logits are there at once
-LEAST_IN_PART = 8  # sentences
+BATCH_TOKENS = 2048  # on a CPU, whose caches hold what is made of so many
 SHORTLISTED = 64  # sentences that share a shortlist: the more there are, the longer it gets
 
 
@@ -45,7 +44,7 @@ class NativeEngine(Engine):
         shortlist: Shortlist | None = None,
         cores: int = 1,
     ):
-        """On the CPU, parts of a batch are searched side by side where several `cores` are given.
+        """On the CPU, batches are searched side by side where several `cores` are given.
 
         `precision` is that of matrix products on a GPU; on the CPU a model is laid out for it (engines/packed.py).
         """
@@ -54,7 +53,11 @@ class NativeEngine(Engine):
         self.device, self.shortlist = device, shortlist
         on_cpu = torch.device(device).type == "cpu"
         self._side_by_side = SideBySide(cores if on_cpu else 1)
+        self.batch_tokens = BATCH_TOKENS if on_cpu else Engine.batch_tokens
         self.precision, self._in_bfloat16 = precision, precision == "bfloat16" and not on_cpu
+
+    def at_once(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+        return self._side_by_side.run(work, parts)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self._in_bfloat16)
@@ -73,15 +76,11 @@ class NativeEngine(Engine):
         rows = range(len(sources))
         if request.numbers is None:
             request = replace(request, numbers=rows)
-        if request.options.shortlist:
-            find, parts = self._narrowly, [rows[start : start + SHORTLISTED] for start in rows[::SHORTLISTED]]
-        else:
-            count = max(1, min(self._side_by_side.threads, len(sources) // LEAST_IN_PART))
-            find, parts = self._searched, [rows[start::count] for start in range(count)]
-        chosen = [([sources[row] for row in part], request.only(part)) for part in parts]
-        founds = self._side_by_side.run(lambda part: find(*part), chosen)
-        by_row = dict(zip(chain(*parts), chain(*founds), strict=True))
-        return [by_row[row] for row in rows]
+        if not request.options.shortlist:
+            return self._searched(sources, request)
+        parts = [rows[start : start + SHORTLISTED] for start in rows[::SHORTLISTED]]
+        founds = (self._narrowly([sources[row] for row in part], request.only(part)) for part in parts)
+        return [found for part in founds for found in part]
 
     def _narrowly(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         """What is found among the symbols of the shortlist."""
