@@ -67,7 +67,7 @@ def test_auto_takes_the_export_and_has_the_native_engine_behind_it(trained: Path
 def test_what_the_export_can_not_do_is_done_in_batches(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     translator, native = loading.load(trained), loading.load(trained, engine="native")
     assert isinstance(translator.engine, AutoEngine) and isinstance(native.engine, NativeEngine)
-    monkeypatch.setattr(translator.engine._other, "batch_tokens", 8)
+    monkeypatch.setattr(translator.engine._other, "batch_tokens", lambda options: 8)
     sizes: list[int] = []
     search = NativeEngine.search
     monkeypatch.setattr(NativeEngine, "search", lambda *all: sizes.append(len(all[1])) or search(*all))

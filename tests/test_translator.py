@@ -68,7 +68,7 @@ def test_company_and_order_change_nothing(name: str, monkeypatch: pytest.MonkeyP
     whole = TRANSLATORS[name].translate(sentences)
     assert len({(translation.text, round(translation.score, 3)) for translation in whole}) > 20
     monkeypatch.setattr(translate, "WINDOW", 7)
-    monkeypatch.setattr(TRANSLATORS[name].engine, "batch_tokens", 20)
+    monkeypatch.setattr(TRANSLATORS[name].engine, "batch_tokens", lambda options: 20)
     pieces = TRANSLATORS[name].translate(sentences)
     backwards = TRANSLATORS[name].translate(sentences[::-1])[::-1]
     assert [translation.source for translation in pieces] == sentences

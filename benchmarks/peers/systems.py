@@ -129,14 +129,13 @@ def eole(model: str, corpus: Corpus, folder: Path, precision: str) -> dict[str, 
             "embeddings": embeddings | {"position_encoding_type": "SinusoidalInterleaved"},
         },
         "lstm": {
-            "architecture": "rnn",
+            "architecture": "custom",  # "rnn" would make the encoder unidirectional, whatever is asked for
             "layers": 1,
             "hidden_size": WIDTH,
-            "rnn_type": "LSTM",
             "input_feed": 1,
-            "embeddings": embeddings,
-            "encoder": {"encoder_type": "brnn"},
-            "decoder": {"decoder_type": "rnn", "global_attention": "general"},
+            "embeddings": embeddings | {"position_encoding_type": None},  # which are on by default
+            "encoder": {"encoder_type": "brnn", "rnn_type": "LSTM"},
+            "decoder": {"decoder_type": "rnn", "rnn_type": "LSTM", "global_attention": "general"},
         },
     }[model]
     training = {

@@ -223,7 +223,7 @@ class Translator:
             founds = self._searched([results[i] for i in rows], [sources[i] for i in rows], request, asked)
             return zip(rows.tolist(), founds, demands, strict=True)
 
-        for batch in self.engine.at_once(search, self._batches(order, sources)):
+        for batch in self.engine.at_once(search, self._batches(order, sources, asked.options)):
             for i, one, demand in batch:
                 done = self._translation(results[i], sources[i], prefixes[i], one.found, asked)
                 if asked.guard:
@@ -231,12 +231,14 @@ class Translator:
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
 
-    def _batches(self, order: NDArray[np.int64], sources: list[list[int]]) -> list[NDArray[np.int64]]:
+    def _batches(
+        self, order: NDArray[np.int64], sources: list[list[int]], options: SearchOptions
+    ) -> list[NDArray[np.int64]]:
         """Which sources are searched together, given their order by length."""
         if self.engine.makes_batches:
             return [order]
         length = self.tokenizers.source.length
-        most = self.engine.batch_tokens
+        most = self.engine.batch_tokens(options)
         lengths = np.array([most // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
         return np.split(order, cut(lengths, most)[1:-1])
 

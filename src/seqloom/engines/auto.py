@@ -41,7 +41,7 @@ class AutoEngine(Engine):
 
     def _by_the_other(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         """The same, in batches that suit the engine which can do everything."""
-        ends = cut(np.array([len(source) + 1 for source in sources]), self._other.batch_tokens)
+        ends = cut(np.array([len(source) + 1 for source in sources]), self._other.batch_tokens(request.options))
         parts = [range(*pair) for pair in pairwise(ends.tolist())]
 
         def search(part: range) -> list[Found]:

@@ -42,6 +42,7 @@ class Found(NamedTuple):
     trace: Trace | None = None
 
 
+BATCH_TOKENS = 4096
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -51,7 +52,6 @@ class Engine(ABC):
 
     name: ClassVar[str]
     makes_batches: ClassVar[bool] = False  # whether it cuts what it is given into batches itself
-    batch_tokens: int = 4096  # of sources, padding included, that are best searched together, where it doesn't
     whole_attention: bool = True  # whether attention, where asked for, is that of all layers and heads
 
     @abstractmethod
@@ -60,6 +60,10 @@ class Engine(ABC):
 
         Raises UsageError for a wish that this engine can't grant.
         """
+
+    def batch_tokens(self, options: SearchOptions) -> int:
+        """How many source tokens, padding included, are best searched together, unless it makes batches itself."""
+        return BATCH_TOKENS
 
     def at_once(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
         """What `work` makes of each part, in their order; several at a time where that is faster for this engine."""

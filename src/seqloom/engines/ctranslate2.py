@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 2048  # source tokens, padding included, in one of its batches
 SHORTLISTED_TOKENS = 1024  # where those of a batch share a shortlist: the more there are, the longer it gets
 VOCABULARY_MAP = "vmap.txt"  # its name for a shortlist
-THREADS = 4  # more of them on one batch gain little, and then it does several batches at once
+AT_ONCE = 4  # batches: two on a core each are a fifth to a third faster than one on two cores after the other
 NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
 GRANTED = {
     *("beam_size", "n_best", "patience", "length_penalty", "length_penalty_kind", "max_length", "max_source_length"),
@@ -157,6 +157,9 @@ class CTranslate2Engine(Engine):
 
     def _ranked(self, source: list[str], found: list[Hypothesis], limit: int, request: Request) -> list[Hypothesis]:
         """These, the best first; where one goes on to the limit, all that can be made of the sentence within it."""
+        greedy = request.options.beam_size == 1
+        if greedy and len(found[0].tokens) >= limit:  # what it began with stays what it is
+            return [self._ended(source, found[0].tokens[: limit - 1], request)]
         if any(one.score == -np.inf or len(one.tokens) >= limit for one in found):
             found = self._within(source, limit, request)
         return sorted(found, key=lambda one: -one.score)
@@ -244,4 +247,4 @@ def _threads() -> dict[str, int]:
     """How many batches at once, by how many threads each: as many as OMP_NUM_THREADS says, or there are cores."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     cores = int(said) if said.isdecimal() and int(said) else len(os.sched_getaffinity(0))
-    return {"intra_threads": min(cores, THREADS), "inter_threads": max(1, cores // THREADS)}
+    return {"inter_threads": min(cores, AT_ONCE), "intra_threads": max(1, cores // AT_ONCE)}

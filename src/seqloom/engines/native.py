@@ -21,12 +21,13 @@ from seqloom.models.base import Model
 from seqloom.search.beam import beam_search
 from seqloom.search.constrained import Constrained
 from seqloom.search.narrowing import NarrowedDecoder
+from seqloom.search.options import SearchOptions
 from seqloom.search.rules import Forbid, ForbidPhrases, Rule
 from seqloom.search.shortlist import Shortlist
 from seqloom.search.trace import Recorder
 
 ROWS = 512  # target positions whose logits are there at once
-BATCH_TOKENS = 2048  # on a CPU, whose caches hold what is made of so many
+WIDE = 3  # hypotheses
 SHORTLISTED = 64  # sentences that share a shortlist: the more there are, the longer it gets
 
 
@@ -53,8 +54,11 @@ class NativeEngine(Engine):
         self.device, self.shortlist = device, shortlist
         on_cpu = torch.device(device).type == "cpu"
         self._side_by_side = SideBySide(cores if on_cpu else 1)
-        self.batch_tokens = BATCH_TOKENS if on_cpu else Engine.batch_tokens
         self.precision, self._in_bfloat16 = precision, precision == "bfloat16" and not on_cpu
+
+    def batch_tokens(self, options: SearchOptions) -> int:
+        wide = options.width >= WIDE and torch.device(self.device).type == "cpu"  # whose caches hold so much
+        return super().batch_tokens(options) // (2 if wide else 1)
 
     def at_once(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
         return self._side_by_side.run(work, parts)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
+ROWS = 32
 REORDERS = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
@@ -35,12 +36,18 @@ class BFloat16Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out], in the numbers that came in."""
-        given = x.bfloat16()
-        if self._matrix.is_mkldnn:
-            y: Tensor = torch.ops.mkldnn._linear_pointwise(given, self._matrix, self._bias, "none", [], "")
-        else:
-            y = F.linear(given, self._matrix, self._bias)
-        return y.to(x.dtype)
+        if not self._matrix.is_mkldnn:
+            return F.linear(x.bfloat16(), self._matrix, self._bias).to(x.dtype)
+        rows = x.numel() // self.in_features
+        given = x.new_zeros(_few_sizes(rows), self.in_features, dtype=torch.bfloat16)
+        given[:rows] = x.reshape(rows, self.in_features)
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(given, self._matrix, self._bias, "none", [], "")
+        return y[:rows].to(x.dtype).view(*x.shape[:-1], self.out_features)
+
+
+def _few_sizes(rows: int) -> int:
+    """A few more rows: oneDNN compiles a kernel for each number of them, and a search meets every number there is."""
+    return rows if rows <= ROWS else -(-rows // ROWS) * ROWS
 
 
 def laid_out(model: nn.Module, precision: Precision = "float32") -> nn.Module:
