@@ -14,6 +14,7 @@ from seqloom.story.record import figures
 Points = list[tuple[int, float]]  # step and value; NaN for what was no number
 MOST = 400  # points of a curve that are drawn
 DENSE = 150  # more of them are drawn with a finer line
+LEAST = 1e-300  # of a scale's middle, that room for a single value can be made in proportion to
 HEIGHT, FOOT, WIDTH = 150, 22, 1000  # of the drawing, of the labels below it, of the drawing's own units
 
 
@@ -83,7 +84,8 @@ class Scale:
         if chart.from_zero:
             low, high = min(low, 0.0), max(high, 0.0)
         if high - low < 1e-9 * max(abs(high), abs(low), 1e-9):
-            low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+            room = abs(low) / 2 if abs(low) > LEAST else 0.5
+            low, high = low - room, high + room
         step = _round_step((high - low) / 3)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         return cls(first * step, last * step, False, [tick * step for tick in range(first, last + 1)])
