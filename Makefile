@@ -12,7 +12,7 @@ test: $(VENV)/.ready-dev
 	"$(VENV)/bin/python" -m pytest -q -n 2
 
 check-long: $(VENV)/.ready-dev
-	"$(VENV)/bin/python" -m pytest -m long
+	SEQLOOM_EXPLORE=1 "$(VENV)/bin/python" -m pytest -m long
 
 lint: $(VENV)/.ready-dev
 	"$(VENV)/bin/ruff" check
