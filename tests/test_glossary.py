@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from tests.support.small_models import small_model
 
-from seqloom.decoders import TransformerDecoder
-from seqloom.encoders import TransformerEncoder
 from seqloom.engines.native import NativeEngine
 from seqloom.errors import DataError, UsageError
 from seqloom.glossary import Glossary, Term, words_of
-from seqloom.models import EncoderDecoder, VocabularySizes
-from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.search import SearchOptions
 from seqloom.tokenizers import Characters, SentencePiece, Tokenizer, Tokenizers, Words
 from seqloom.translate import Translator
@@ -110,17 +104,8 @@ def trained(tokenizer: Tokenizer, lines: list[str]) -> Tokenizers:
 
 def translator(tokenizers: Tokenizers, **search: int) -> Translator:
     """A model that has learnt nothing, and so says nothing that is asked for by itself."""
-    torch.manual_seed(0)
-    symbols, parts = len(tokenizers.source.vocabulary), {"layers": 1, "heads": 2, "feedforward": 16}
-    model = EncoderDecoder(
-        VocabularySizes(symbols, symbols, joint=True),
-        encoder=partial(TransformerEncoder, **parts),
-        decoder=partial(TransformerDecoder, **parts),
-        embedding=EmbeddingOptions(size=8),
-    )
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    return Translator(NativeEngine(model.eval()), tokenizers, SearchOptions(**({"max_length": 40} | search)))  # type: ignore[arg-type]
+    model = small_model("transformer", len(tokenizers.source.vocabulary))
+    return Translator(NativeEngine(model), tokenizers, SearchOptions(**({"max_length": 40} | search)))  # type: ignore[arg-type]
 
 
 TRANSLATORS = {

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar
 
 import pytest
-import torch
-from torch import nn
+from tests.support.small_models import small_model
 
-from seqloom.decoders import TransformerDecoder
-from seqloom.encoders import TransformerEncoder
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.native import NativeEngine
 from seqloom.guard import Guard, in_a_row, of_texts
-from seqloom.models import EncoderDecoder, VocabularySizes
-from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.search import Hypothesis, SearchOptions, Trace
 from seqloom.tokenizers import Characters, SentencePiece, Tokenizers, Words
 from seqloom.translate import Translator
@@ -238,17 +232,8 @@ NASTY = [
 
 def untrained(tokenizers: Tokenizers) -> Translator:
     """A model that has learnt nothing: much of what it says is degenerate."""
-    torch.manual_seed(1)
-    symbols, parts = len(tokenizers.source.vocabulary), {"layers": 1, "heads": 2, "feedforward": 16}
-    model = EncoderDecoder(
-        VocabularySizes(symbols, symbols, joint=True),
-        encoder=partial(TransformerEncoder, **parts),
-        decoder=partial(TransformerDecoder, **parts),
-        embedding=EmbeddingOptions(size=8),
-    )
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.6)
-    return Translator(NativeEngine(model.eval()), tokenizers, SearchOptions(beam_size=2, max_source_length=60))
+    model = small_model("transformer", len(tokenizers.source.vocabulary))
+    return Translator(NativeEngine(model), tokenizers, SearchOptions(beam_size=2, max_source_length=60))
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from tests.support.small_models import small_model
 from torch import nn
 from torch.testing import assert_close
 
-from seqloom.decoders import RNNDecoder, TransformerDecoder
-from seqloom.encoders import RNNEncoder, TransformerEncoder
 from seqloom.engines import packed
 from seqloom.engines.base import Request
 from seqloom.engines.native import NativeEngine
 from seqloom.engines.packed import BFloat16Linear, laid_out
-from seqloom.models import EncoderDecoder, Model, VocabularySizes
-from seqloom.models.encoder_decoder import EmbeddingOptions
+from seqloom.models import Model
 from seqloom.search import SearchOptions
 
 SYMBOLS = 40
@@ -27,16 +24,7 @@ SOURCES = [[5, 6, 7], [9], [11, 12, 13, 14, 8]]
 
 @pytest.fixture(params=["transformer", "recurrent"])
 def model(request: Any) -> Model:
-    torch.manual_seed(1)
-    transformer = {"layers": 2, "heads": 2, "feedforward": 16}
-    sides = {
-        "transformer": (partial(TransformerEncoder, **transformer), partial(TransformerDecoder, **transformer)),
-        "recurrent": (partial(RNNEncoder, size=8), partial(RNNDecoder, size=8)),
-    }
-    encoder, decoder = sides[request.param]
-    sizes = VocabularySizes(SYMBOLS, SYMBOLS, joint=True)
-    embedding = EmbeddingOptions(size=16, tie="all")
-    return EncoderDecoder(sizes, encoder=encoder, decoder=decoder, embedding=embedding).eval()
+    return small_model(request.param, SYMBOLS)
 
 
 def found(model: nn.Module, precision: packed.Precision) -> tuple[list[list[int]], list[float], list[float]]:

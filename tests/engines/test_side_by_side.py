@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 import torch
+from tests.support.small_models import small_model
 
-from seqloom.decoders import RNNDecoder, TransformerDecoder
-from seqloom.encoders import RNNEncoder, TransformerEncoder
 from seqloom.engines.base import Found, Request
 from seqloom.engines.native import NativeEngine
 from seqloom.engines.side_by_side import SideBySide
-from seqloom.models import EncoderDecoder, Model, VocabularySizes
-from seqloom.models.encoder_decoder import EmbeddingOptions
 from seqloom.search import SearchOptions
 
 SYMBOLS = 40
@@ -26,18 +22,6 @@ def _as_before() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     assert torch.get_num_threads() == threads
-
-
-def model(kind: str) -> Model:
-    torch.manual_seed(1)
-    transformer = {"layers": 1, "heads": 2, "feedforward": 16}
-    sides = {
-        "transformer": (partial(TransformerEncoder, **transformer), partial(TransformerDecoder, **transformer)),
-        "recurrent": (partial(RNNEncoder, size=8), partial(RNNDecoder, size=8)),
-    }
-    encoder, decoder = sides[kind]
-    sizes = VocabularySizes(SYMBOLS, SYMBOLS, joint=True)
-    return EncoderDecoder(sizes, encoder=encoder, decoder=decoder, embedding=EmbeddingOptions(size=16)).eval()
 
 
 SOURCES = [
@@ -54,7 +38,7 @@ SOURCES = [
 )
 def test_every_sentence_is_found_what_it_is_found_alone(kind: str, options: SearchOptions) -> None:
     request = Request(options=options, trace=True, prefixes=[source[:1] for source in SOURCES], numbers=range(37))
-    made = model(kind)
+    made = small_model(kind, SYMBOLS)
     parts = [range(start, 37, 5) for start in range(5)]
 
     def searched(engine: NativeEngine) -> list[Found]:

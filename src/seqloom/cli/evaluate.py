@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,9 @@ from seqloom.cli import options
 from seqloom.errors import UsageError
 
 if TYPE_CHECKING:
+    from seqloom.glossary import Glossary
     from seqloom.search import SearchOptions
+    from seqloom.translation import Translation
 
 
 def command(
@@ -60,15 +63,8 @@ def command(
     sources, references = parallel_lines(source, reference)
     translator = options.translator(runs, models)
     chosen = options.search(translator.options, search)
-    terms, honoured, hypotheses = glossaries.read(glossary, chosen), glossaries.Honoured(), []
-    guarded, watched = guards.guard(runs[0], guard), guards.Watched()
-    for number, translation in enumerate(translator.stream(sources, chosen, tag=tag, glossary=terms, guard=guarded)):
-        honoured.hear(number, translation.glossary)
-        watched.hear(translation)
-        hypotheses.append(translation.text)
-    watched.give()
-    if terms:
-        honoured.give()
+    terms, guarded = glossaries.read(glossary, chosen), guards.guard(runs[0], guard)
+    hypotheses = _heard(translator.stream(sources, chosen, tag=tag, glossary=terms, guard=guarded), terms)
     if output:
         output.write_text("".join(f"{line}\n" for line in hypotheses), "utf8")
     references = [translator.tokenizers.target.restore(line) for line in references]
@@ -83,6 +79,19 @@ def command(
     if len(runs) == 1:
         how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary, guard)}
         keep(runs[0], TestSet.of(source, reference, [sources, references]), named, **how)
+
+
+def _heard(translations: Iterable[Translation], terms: Glossary | None) -> list[str]:
+    """The texts; what became of terms, and which were degenerate, is said on standard error."""
+    honoured, watched, texts = glossaries.Honoured(), guards.Watched(), []
+    for number, translation in enumerate(translations):
+        honoured.hear(number, translation.glossary)
+        watched.hear(translation)
+        texts.append(translation.text)
+    watched.give()
+    if terms:
+        honoured.give()
+    return texts
 
 
 def _said(search: SearchOptions, glossary: Path | None, guard: bool) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class AutoEngine(Engine):
         def search(part: range) -> list[Found]:
             return self._other.search([sources[row] for row in part], request.only(part))
 
-        request = request if request.numbers else replace(request, numbers=range(len(sources)))
+        if request.numbers is None:
+            request = replace(request, numbers=range(len(sources)))
         return [found for founds in self._other.at_once(search, parts) for found in founds]
 
     def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:

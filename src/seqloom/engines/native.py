@@ -52,19 +52,19 @@ class NativeEngine(Engine):
         there = all(weight.device == torch.device(device) for weight in model.parameters())
         self.model = model if there else model.to(device)  # one that is spread over ranks must not be touched
         self.device, self.shortlist = device, shortlist
-        on_cpu = torch.device(device).type == "cpu"
-        self._side_by_side = SideBySide(cores if on_cpu else 1)
-        self.precision, self._in_bfloat16 = precision, precision == "bfloat16" and not on_cpu
+        self.precision, self._on_cpu = precision, torch.device(device).type == "cpu"
+        self._side_by_side = SideBySide(cores if self._on_cpu else 1)
 
     def batch_tokens(self, options: SearchOptions) -> int:
-        wide = options.width >= WIDE and torch.device(self.device).type == "cpu"  # whose caches hold so much
-        return super().batch_tokens(options) // (2 if wide else 1)
+        much = self._on_cpu and options.width >= WIDE  # for the processor's caches
+        return super().batch_tokens(options) // (2 if much else 1)
 
     def at_once(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
         return self._side_by_side.run(work, parts)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self._in_bfloat16)
+        wanted = self.precision == "bfloat16" and not self._on_cpu
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=wanted)
 
     @torch.inference_mode()
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:

@@ -10,15 +10,17 @@ from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
 ROWS = 32
-REORDERS = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+REORDERS = bool(  # whether oneDNN is there, and has products of bfloat16 for this processor
+    torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call]
+)
 
 
 class BFloat16Linear(nn.Linear):
     """A linear layer that multiplies in bfloat16, whatever numbers stand around it.
 
-    Small products of attention are faster without the changes between numbers that autocast would make.  Where PyTorch
-    has oneDNN, the matrix is reordered once into the blocks that the processor's matrix unit takes.  Searching is all
-    that it is for: it has no gradient.
+    Small products of attention are faster without the changes between numbers that autocast would make.  Where oneDNN
+    can, the matrix is reordered once into the blocks that the processor's matrix unit takes.  Searching is all that it
+    is for: it has no gradient.
     """
 
     _matrix: Tensor

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TypeVar
 
 import torch
 
-Part = TypeVar("Part")
-Result = TypeVar("Result")
-
+from seqloom.engines.base import Part, Result
 
 MOST = 4  # threads: more would wait for each other, since only one of them can be in Python
 
