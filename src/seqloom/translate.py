@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.dictionary import read_dictionary
-from seqloom.data.lengths import cut
+from seqloom.data.lengths import cut_among
 from seqloom.data.phrases import read_phrases
 from seqloom.data.rows import tagged
 from seqloom.data.text import cannot_read
@@ -240,7 +240,7 @@ class Translator:
         length = self.tokenizers.source.length
         most = self.engine.batch_tokens(options)
         lengths = np.array([most // BATCH_IMAGES if length else len(sources[i]) + 1 for i in order])
-        return np.split(order, cut(lengths, most)[1:-1])
+        return np.split(order, cut_among(lengths, most, self.engine.workers)[1:-1])
 
     def _wordings(self, glossary: Glossary | None, options: SearchOptions) -> Wordings | None:
         if glossary is None:

@@ -22,7 +22,7 @@ from seqloom.data.batches import (
     valid_batches,
     valid_order,
 )
-from seqloom.data.lengths import ROWS, cut
+from seqloom.data.lengths import LEAST, ROWS, SLACK, cut, cut_among
 from seqloom.data.mixing import Mixing
 from seqloom.data.prepared import Ids, PreparedCorpus
 from seqloom.data.writer import Report
@@ -201,6 +201,35 @@ def test_cuts_fit_and_none_could_be_left_out(lengths: list[int], batch_tokens: i
             whole = end - start if end - start < 2 * ROWS else end - start + ROWS - 1
             assert (whole + 1) * max(lengths[start : start + whole + 1]) > batch_tokens
             assert (end - start) % ROWS == 0 or end - start < 2 * ROWS
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=400).map(sorted),
+    batch_tokens=st.integers(60, 4000),
+    workers=st.integers(1, 4),
+)
+def test_workers_get_as_many_batches_each(lengths: list[int], batch_tokens: int, workers: int) -> None:
+    ends, alone = (
+        part.tolist()
+        for part in (cut_among(np.array(lengths), batch_tokens, workers), cut(np.array(lengths), batch_tokens))
+    )
+    assert (ends[0], ends[-1]) == (0, len(lengths)) and ends == sorted(set(ends))
+    tokens = [(end - start) * lengths[end - 1] for start, end in zip(ends, ends[1:], strict=False)]
+    assert max(tokens) <= batch_tokens * (1 + SLACK * workers)
+    if workers == 1 or sum(lengths) < workers * LEAST and len(alone) == 2:
+        assert ends == alone
+    else:
+        assert len(tokens) <= -(-len(alone) // workers) * workers
+
+
+def test_no_worker_waits_for_the_last_batch() -> None:
+    lengths = np.sort(np.random.default_rng(0).poisson(13, 1000) + 1)
+    assert len(cut(lengths, 4096)) - 1 == 5
+    ends = cut_among(lengths, 4096, 2)
+    tokens = np.diff(ends) * lengths[ends[1:] - 1]
+    assert len(tokens) == 4 and max(tokens) < 1.1 * min(tokens)
+    assert len(cut_among(lengths[::4], 4096, 2)) - 1 == 2, "both have something to do"
+    assert len(cut_among(lengths[::40], 4096, 2)) - 1 == 1, "little is not worth it"
 
 
 def rows_of(value: Sequences) -> list[list[int]]:

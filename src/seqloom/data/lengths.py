@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +13,8 @@ from seqloom.data.permutation import Integers
 from seqloom.vocabulary import BOS, EOS
 
 ROWS = 8  # the rows of larger batches are a multiple of this
+SLACK = 0.25  # of the tokens asked for
+LEAST = 1024  # tokens
 
 
 def length_order(source: Integers, target: Integers, *, ties: Integers) -> Integers:
@@ -38,6 +42,25 @@ def cut(lengths: Integers, batch_tokens: int, batch_sentences: int | None = None
             ends.append(start)
             longest = max(every[start : row + 1])
     return np.array([*ends, len(lengths)], np.int64)
+
+
+def cut_among(lengths: Integers, batch_tokens: int, workers: int) -> Integers:
+    """The same where so many `workers` take batches side by side: all of them have about as much to do to the end.
+
+    There are as many batches for each, with up to `SLACK` more tokens than asked for, or else with fewer.  What is
+    little stays together: work on large batches is shared, too, and parts of less than `LEAST` tokens gain nothing.
+    """
+    ends = cut(lengths, batch_tokens)
+    if workers == 1 or len(ends) == 2 and lengths.sum() < workers * LEAST:
+        return ends
+    each = math.ceil(_padded_tokens(lengths, ends) / (workers * batch_tokens) - SLACK)
+    wanted, largest = workers * max(1, each), math.ceil(batch_tokens * (1 + SLACK * workers))
+    # The smallest batches of which there are no more than that.
+    return cut(lengths, bisect_left(range(largest), True, key=lambda most: len(cut(lengths, most)) <= wanted + 1))
+
+
+def _padded_tokens(lengths: Integers, ends: Integers) -> int:
+    return int((np.diff(ends) * np.maximum.reduceat(lengths, ends[:-1])).sum())
 
 
 def _few_sizes(rows: int) -> int:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from seqloom.data.lengths import cut
+from seqloom.data.lengths import cut_among
 from seqloom.engines.base import Engine, Found, Request
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class AutoEngine(Engine):
 
     def _by_the_other(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
         """The same, in batches that suit the engine which can do everything."""
-        ends = cut(np.array([len(source) + 1 for source in sources]), self._other.batch_tokens(request.options))
+        lengths = np.array([len(source) + 1 for source in sources])
+        ends = cut_among(lengths, self._other.batch_tokens(request.options), self._other.workers)
         parts = [range(*pair) for pair in pairwise(ends.tolist())]
 
         def search(part: range) -> list[Found]:

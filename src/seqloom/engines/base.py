@@ -52,6 +52,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
     makes_batches: ClassVar[bool] = False  # whether it cuts what it is given into batches itself
+    workers: int = 1  # how many batches it searches side by side
     whole_attention: bool = True  # whether attention, where asked for, is that of all layers and heads
 
     @abstractmethod

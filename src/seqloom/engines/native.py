@@ -54,6 +54,7 @@ class NativeEngine(Engine):
         self.device, self.shortlist = device, shortlist
         self.precision, self._on_cpu = precision, torch.device(device).type == "cpu"
         self._side_by_side = SideBySide(cores if self._on_cpu else 1)
+        self.workers = self._side_by_side.threads
 
     def batch_tokens(self, options: SearchOptions) -> int:
         much = self._on_cpu and options.width >= WIDE  # for the processor's caches
