@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from seqloom.engines import packed
 from seqloom.engines.base import Request
 from seqloom.engines.native import NativeEngine
-from seqloom.engines.packed import BFloat16Linear, laid_out
+from seqloom.engines.packed import BFloat16Linear, DirectLayerNorm, Float32Linear, laid_out
 from seqloom.models import Model
 from seqloom.search import SearchOptions
 
@@ -59,6 +59,15 @@ def test_in_bfloat16_it_is_near(model: Model, reorders: bool, monkeypatch: pytes
     assert near != exact
     assert near == pytest.approx(exact, abs=0.1)
     assert NativeEngine(model, precision="bfloat16").fingerprint() != float32
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (3, 5), (7, 6)])
+def test_however_many_rows_there_are_float32_says_the_same(rows: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    linear, norm, x = nn.Linear(24, 33), nn.LayerNorm(24), torch.randn(*rows, 24)
+    nn.init.normal_(norm.weight)
+    assert_close(Float32Linear.of(linear)(x), linear(x).detach())
+    assert_close(DirectLayerNorm.of(norm)(x), norm(x).detach())
 
 
 def test_one_row_and_many_are_multiplied_alike() -> None:

@@ -1,26 +1,60 @@
-"""Linear layers laid out for a search on the CPU, which asks often and with few rows each time."""
+"""Layers laid out for a search on the CPU, which asks often and with few rows each time.
+
+What stands here is called directly, past a module's hooks, and has no gradient: one row's product takes little longer
+than such a call.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
+AnyLinear = TypeVar("AnyLinear", bound=nn.Linear)
 ROWS = 32
+FEW = range(2, 32)  # rows
 REORDERS = bool(  # whether oneDNN is there, and has products of bfloat16 for this processor
     torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-untyped-call]
 )
+
+
+class Float32Linear(nn.Linear):
+    """A linear layer whose matrix is there twice, row by row and column by column.
+
+    A product of one row, or of many, is faster with columns (64 rows: by a sixth), one of a `FEW` with rows (5 of them:
+    by a quarter).
+    """
+
+    _by_row: Tensor
+    _by_column: Tensor
+    _bias: Tensor | None
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> Float32Linear:
+        """The same layer, with the same weights."""
+        made = _like(linear, cls)
+        made._by_row = linear.weight.detach()
+        made._by_column = made._by_row.t().contiguous().t()
+        made._bias = None if linear.bias is None else linear.bias.detach()
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in] -> [..., out]."""
+        matrix = self._by_row if x.numel() // self.in_features in FEW else self._by_column
+        return F.linear(x, matrix, self._bias)
+
+    __call__: Callable[..., Tensor] = forward
 
 
 class BFloat16Linear(nn.Linear):
     """A linear layer that multiplies in bfloat16, whatever numbers stand around it.
 
     Small products of attention are faster without the changes between numbers that autocast would make.  Where oneDNN
-    can, the matrix is reordered once into the blocks that the processor's matrix unit takes.  Searching is all that it
-    is for: it has no gradient.
+    can, the matrix is reordered once into the blocks that the processor's matrix unit takes.
     """
 
     _matrix: Tensor
@@ -29,8 +63,7 @@ class BFloat16Linear(nn.Linear):
     @classmethod
     def of(cls, linear: nn.Linear) -> BFloat16Linear:
         """The same layer, with the same weights."""
-        made = cls(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
-        made.weight, made.bias = linear.weight, linear.bias
+        made = _like(linear, cls)
         made._bias = None if linear.bias is None else linear.bias.detach().bfloat16()
         matrix = linear.weight.detach().bfloat16()
         made._matrix = torch.ops.mkldnn._reorder_linear_weight(matrix, None) if REORDERS else matrix
@@ -46,6 +79,35 @@ class BFloat16Linear(nn.Linear):
         y: Tensor = torch.ops.mkldnn._linear_pointwise(given, self._matrix, self._bias, "none", [], "")
         return y[:rows].to(x.dtype).view(*x.shape[:-1], self.out_features)
 
+    __call__: Callable[..., Tensor] = forward
+
+
+class DirectLayerNorm(nn.LayerNorm):
+    """Layer normalization, but for the call."""
+
+    _weight: Tensor | None
+    _bias: Tensor | None
+
+    @classmethod
+    def of(cls, norm: nn.LayerNorm) -> DirectLayerNorm:
+        """The same layer, with the same weights."""
+        made = cls(norm.normalized_shape, norm.eps, elementwise_affine=False)
+        made.weight, made.bias = norm.weight, norm.bias
+        made._weight, made._bias = (None if x is None else x.detach() for x in (norm.weight, norm.bias))
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., D] -> [..., D]."""
+        return torch.layer_norm(x, self.normalized_shape, self._weight, self._bias, self.eps)
+
+    __call__: Callable[..., Tensor] = forward
+
+
+def _like(linear: nn.Linear, kind: type[AnyLinear]) -> AnyLinear:
+    made = kind(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
+    made.weight, made.bias = linear.weight, linear.bias
+    return made
+
 
 def _few_sizes(rows: int) -> int:
     """A few more rows: oneDNN compiles a kernel for each number of them, and a search meets every number there is."""
@@ -53,18 +115,14 @@ def _few_sizes(rows: int) -> int:
 
 
 def laid_out(model: nn.Module, precision: Precision = "float32") -> nn.Module:
-    """Lay out all plain linear layers of a model, in place, for the CPU.  It can't be trained after that.
-
-    In float32 a matrix keeps its values and lies column by column, so that it needn't be copied for each product: of
-    64 rows and 8,000 columns that is twice as fast.
-    """
+    """Lay out all plain linear layers and norms of a model, in place, for the CPU.  It can't be trained after that."""
+    linear: Callable[[nn.Linear], nn.Module] = BFloat16Linear.of if precision == "bfloat16" else Float32Linear.of
     for parent in list(model.modules()):
-        for name, linear in parent.named_children():
-            if type(linear) is nn.Linear:
-                setattr(parent, name, BFloat16Linear.of(linear) if precision == "bfloat16" else _by_columns(linear))
+        for name, child in parent.named_children():
+            if type(child) is nn.Linear:
+                setattr(parent, name, linear(child))
+            elif type(child) is nn.LayerNorm:
+                setattr(parent, name, DirectLayerNorm.of(child))
+    for module in model.modules():  # what is among its attributes is found at once, not by Module.__getattr__
+        vars(module).update(module._modules | module._parameters)
     return model
-
-
-def _by_columns(linear: nn.Linear) -> nn.Linear:
-    linear.weight = nn.Parameter(linear.weight.detach().t().contiguous().t(), requires_grad=False)
-    return linear

@@ -87,7 +87,8 @@ def beam_search(
             races[sentences[b]].add(replace(hypothesis, score=score), int(look.parents[b, k]))
 
         # 4. K of the rest go on, in the sentences where they can still win.
-        live = np.take_along_axis(np.where(ended, -math.inf, look.best), look.choice, 1)
+        chosen_of = np.arange(len(sentences))[:, None], look.choice
+        live = np.where(ended, -math.inf, look.best)[chosen_of]
         going = _open(races, length, sentences, live, limits[sentences]) & ~last
         if recorder is not None:
             seen_of = look.parents, look.tokens, look.best, look.coverage
@@ -95,9 +96,7 @@ def beam_search(
             recorder.add(step, lambda log_prob, seen: options.score(log_prob, length, seen))  # noqa: B023 - called here
         if not going.any():
             break
-        rows, tokens, gains = (
-            np.take_along_axis(x, look.choice, 1)[going].ravel() for x in (look.rows, look.tokens, look.gains)
-        )
+        rows, tokens, gains = (x[chosen_of][going].ravel() for x in (look.rows, look.tokens, look.gains))
         if not going.all():
             sentences = sentences[going]
             owners = torch.from_numpy(sentences.repeat(K)).to(device)

@@ -14,12 +14,13 @@ def best_extensions(before: Tensor, log_probs: Tensor, *, rows: int, count: int)
 
     Each `rows` rows, side by side, are one sentence.  Returns sums [B, count], falling, and where they are among its
     rows' tokens one behind the other, row * V + token.  What can't be among the best isn't even added up: the best of
-    every 64 tokens say where to look, and the best of all are where the best of these are.
+    every 64 tokens say where to look, and the best of all are where the best of these are.  A single row is looked through
+    as it is, in a third of the time that these steps take.
     """
     V = log_probs.size(1)
     blocks = round(V / WITHIN / LANES) * LANES
     log_probs = log_probs.contiguous()
-    if blocks <= 2 * count:
+    if blocks <= 2 * count or len(log_probs) == 1:
         sums = (log_probs + before[:, None]).view(-1, rows * V)
         best, places = sums.topk(min(count, rows * V))
         return best, places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,16 +29,17 @@ class Rule(ABC):
         """
 
 
-@dataclass(frozen=True)
 class Forbid(Rule):
     """Some symbols never; the end must not be one of them."""
 
-    symbols: Sequence[int]
     spares: ClassVar[bool] = True
 
+    def __init__(self, symbols: Sequence[int]):
+        self.symbols = torch.tensor(symbols)
+
     def apply(self, log_probs: Tensor, tokens: Tensor, sentences: Tensor) -> Tensor:
-        log_probs[:, list(self.symbols)] = float("-inf")
-        return log_probs
+        self.symbols = self.symbols.to(log_probs.device)
+        return log_probs.index_fill_(1, self.symbols, -math.inf)
 
 
 class ForbidPhrases(Rule):
