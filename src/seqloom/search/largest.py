@@ -14,8 +14,8 @@ def best_extensions(before: Tensor, log_probs: Tensor, *, rows: int, count: int)
 
     Each `rows` rows, side by side, are one sentence.  Returns sums [B, count], falling, and where they are among its
     rows' tokens one behind the other, row * V + token.  What can't be among the best isn't even added up: the best of
-    every 64 tokens say where to look, and the best of all are where the best of these are.  A single row is looked through
-    as it is, in a third of the time that these steps take.
+    every 64 tokens say where to look, and the best of all are where the best of these are.  For a single row that takes
+    three times as long as looking at everything.
     """
     V = log_probs.size(1)
     blocks = round(V / WITHIN / LANES) * LANES
