@@ -83,8 +83,8 @@ def test_going_on_as_wanted_gets_everything_said(asked: list[Phrase], tokens: li
         said = tracker.behind(said, torch.tensor([token]))
     for _ in range(40):
         wanted = [int(i) for i in tracker.wanted(said)[0] if i >= 0]
-        assert wanted or not asked, "there is always something to go on with"
-        if not wanted or wanted[-1] == EOS:
+        assert bool(wanted) is not bool(tracker.complete(said)), "until all is said there is something to go on with"
+        if not wanted:
             break
         made.append(wanted[0])
         said = tracker.behind(said, torch.tensor([wanted[0]]))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqloom.search.largest import WITHIN, best_extensions
+from seqloom.search.largest import WITHIN, Extensions
 
 
 @given(
@@ -28,7 +28,7 @@ def test_they_are_those_that_sorting_finds(
     before = -torch.rand(sentences * rows, generator=generator)
     before[torch.rand(before.shape, generator=generator) < 0.3] = -torch.inf
     count = min(count, rows * symbols)
-    best, places = best_extensions(before, log_probs, rows=rows, count=count)
+    best, places = Extensions(log_probs).best(before, rows=rows, count=count)
     sums = (before[:, None] + log_probs).view(sentences, -1)
     assert torch.equal(best, sums.sort(1, descending=True)[0][:, :count])
     assert torch.equal(sums.gather(1, places), best)
@@ -37,5 +37,5 @@ def test_they_are_those_that_sorting_finds(
 
 @pytest.mark.parametrize("symbols", [5, 64, 1000])
 def test_there_may_be_fewer_than_wanted(symbols: int) -> None:
-    best, places = best_extensions(torch.zeros(2), torch.zeros(2, symbols), rows=2, count=3 * symbols)
+    best, places = Extensions(torch.zeros(2, symbols)).best(torch.zeros(2), rows=2, count=3 * symbols)
     assert best.shape == places.shape == (1, 2 * symbols)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqloom.search import sampling
-from seqloom.search.largest import best_extensions
+from seqloom.search.largest import Extensions
 from seqloom.search.options import SearchOptions
 from seqloom.structures import Rows, State
 
@@ -82,7 +82,7 @@ class Likeliest(Chooser):
 
     def candidates(self, beam: UnderWay, log_probs: Tensor) -> Candidates:
         K, V = self.width, log_probs.size(1)
-        best, index = best_extensions(beam.log_probs, log_probs, rows=K, count=2 * K)
+        best, index = Extensions(log_probs).best(beam.log_probs, rows=K, count=2 * K)
         may_end = (torch.arange(best.size(1), device=best.device) < K).expand_as(best)
         return Candidates(best, index // V, index % V, may_end)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqloom.search.choosing import Candidates, Chooser, UnderWay
-from seqloom.search.largest import best_extensions
+from seqloom.search.largest import Extensions
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Phrases
 from seqloom.search.said import Said, Tracker
@@ -40,26 +40,34 @@ class Constrained(Chooser):
         return self._tracker.start(self.width)
 
     def candidates(self, beam: UnderWay, log_probs: Tensor) -> Banked:
-        K, said = self.width, beam.carried
-        likely, tokens = best_extensions(beam.log_probs, log_probs, rows=1, count=2 * K)  # [N, 2K]
-        wanted = self._tracker.wanted(said)  # [N, F]
-        useless = (wanted < 0) | _repeated(wanted, tokens)
-        wanted = wanted.clamp(min=0)
-        forced = beam.log_probs[:, None] + log_probs.gather(1, wanted)
-        totals = torch.cat([likely, forced.masked_fill(useless, -torch.inf)], 1)
-        tokens = torch.cat([tokens, wanted], 1)  # [N, 2K + F]
-        banks = self._tracker.symbols(self._tracker.after(said, tokens))
-        at_end = torch.where(self._tracker.complete(said), said.whole, -1)
-        banks = banks.where(tokens != EOS, at_end[:, None])
+        """The likeliest of a sentence, of each row the likeliest, and whatever goes on with a phrase."""
+        K, V, said = self.width, log_probs.size(1), beam.carried
+        extensions = Extensions(log_probs)
+        likely, places = extensions.best(beam.log_probs, rows=K, count=2 * K)  # [B, 2K]
+        top = extensions.best(beam.log_probs, rows=1, count=1)[1]  # [N, 1]
+        own = torch.cat([top, self._tracker.wanted(said)], 1)  # [N, 1 + F]
+        useless = (own < 0) | _repeated(own) | (said.whole == 0)[:, None]
+        own = own.clamp(min=0)
+        totals = (beam.log_probs[:, None] + log_probs.gather(1, own)).masked_fill(useless, -torch.inf)
+        B, row = len(places), torch.arange(len(own), device=own.device)[:, None] % K
+        own_places = (row * V + own).view(B, -1)  # [B, K (1 + F)]
+        there = (own_places[:, :, None] == places[:, None]).any(2)
+        totals = torch.cat([likely, totals.view(B, -1).masked_fill(there, -torch.inf)], 1)
 
-        C = K * tokens.size(1)
-        best, order = totals.view(-1, C).sort(descending=True, stable=True)
-        tokens, banks = (x.view(-1, C).gather(1, order) for x in (tokens, banks))
-        whole = said.whole[::K, None]
-        surplus = (torch.arange(C, device=best.device) >= 2 * K) & (whole == 0)
+        best, order = totals.sort(descending=True, stable=True)  # [B, C]
+        places = torch.cat([places, own_places], 1).gather(1, order)
+        parents, tokens = places // V, places % V
+        banks, whole = self._banks(said, parents, tokens), said.whole[::K, None]
         complete = banks == whole
-        may_end = complete & (complete.cumsum(1) <= K)
-        return Banked(best.masked_fill(surplus, -torch.inf), order // (C // K), tokens, may_end, banks)
+        return Banked(best, parents, tokens, complete & (complete.cumsum(1) <= K), banks)
+
+    def _banks(self, said: Said, parents: Tensor, tokens: Tensor) -> Tensor:
+        """The bank of each candidate [B, C]; that of an end is full, or none."""
+        first = torch.arange(0, len(said.whole), self.width, device=parents.device)[:, None]
+        before = said.select((parents + first).flatten())
+        banks = self._tracker.symbols(self._tracker.after(before, tokens.view(-1, 1)))[:, 0]
+        at_end = torch.where(self._tracker.complete(before), before.whole, -1)
+        return banks.where(tokens.flatten() != EOS, at_end).view(tokens.shape)
 
     def keep(self, candidates: Candidates, live: Tensor) -> Tensor:
         assert isinstance(candidates, Banked)
@@ -89,8 +97,7 @@ def shared(banks: Tensor, K: int) -> Tensor:
     return chosen
 
 
-def _repeated(tokens: Tensor, others: Tensor) -> Tensor:
-    """Which tokens [N, F] are among the others [N, C], or stand further left in their own row."""
-    earlier = (tokens[:, :, None] == tokens[:, None, :]).tril(-1).any(2)
-    repeated: Tensor = earlier | (tokens[:, :, None] == others[:, None, :]).any(2)
+def _repeated(tokens: Tensor) -> Tensor:
+    """Which tokens [N, F] stand further left in their own row."""
+    repeated: Tensor = (tokens[:, :, None] == tokens[:, None, :]).tril(-1).any(2)
     return repeated

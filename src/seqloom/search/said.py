@@ -10,7 +10,7 @@ from torch import Tensor
 from seqloom.search.phrases import Borders, Phrases
 from seqloom.search.tries import START, tries_of
 from seqloom.structures import Rows
-from seqloom.vocabulary import BOS, EOS
+from seqloom.vocabulary import BOS
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Tracker:
         return (said.missing <= self._ended(said).long()).all(1)
 
     def wanted(self, said: Said) -> Tensor:
-        """The symbols that go on with a phrase, or where all has been said the end, [N, F]; -1 for none."""
+        """The symbols that go on with a phrase, [N, F]; -1 for none."""
         ended = self._ended(said)
         begun = (said.nodes != said.roots) & ~ended  # [N, P]
         may_begin = (said.missing > ended.long()) & ~begun.any(1, keepdim=True)
@@ -83,8 +83,7 @@ class Tracker:
         nodes = said.nodes.where(begun, starts.where(may_begin, 0))
         children = self._tries.children[nodes]  # [N, P, A]
         inside = self._borders.inside(said.last[:, None, None], children) & ~begun[..., None]
-        end = (self.complete(said) & (said.whole > 0)).long() * (EOS + 1) - 1
-        return torch.cat([children.masked_fill(inside, -1).flatten(1), end[:, None]], 1)
+        return children.masked_fill(inside, -1).flatten(1)
 
     def _ended(self, said: Said) -> Tensor:
         """Which phrases have been said if a word ends here, [N, P]."""
