@@ -55,7 +55,7 @@ def beam_search(
     chooser = chooser or chooser_of(options)
     B, K, device = len(source.mask), chooser.width, source.mask.device
     limits = np.array(_limits(source, options, prefixes))  # [B]
-    races = [_Race(chooser, options) for _ in range(B)]
+    races = [_Race(chooser, options, chooser.enough(b)) for b in range(B)]
     rule = rule_of(options, rules, prefixes, device)
     sentences, owners = np.arange(B), torch.arange(B, device=device).repeat_interleave(K)  # of K rows each, and of each
     beam = _first(decoder, source, chooser, owners[::K] if numbers is None else numbers.to(device))
@@ -113,10 +113,10 @@ def beam_search(
 class _Race:
     """What was found of one sentence, and whether more is worth looking for."""
 
-    def __init__(self, chooser: Chooser, options: SearchOptions):
+    def __init__(self, chooser: Chooser, options: SearchOptions, enough: float):
         self.options, self.width = options, chooser.group_width
         self.found: list[list[Hypothesis]] = [[] for _ in range(chooser.groups)]  # by each group of rows
-        self.enough = options.enough(self.width)
+        self.enough = enough  # found by a group
         self.wanted = math.ceil(options.n_best / chooser.groups)  # of each group
 
     def add(self, hypothesis: Hypothesis, row: int) -> None:
@@ -134,7 +134,7 @@ class _Race:
     def _can_improve(self, found: list[Hypothesis], best: float, shortest: int, longest: int) -> bool:
         if best == -math.inf:
             return False
-        if len(found) < self.width:
+        if len(found) < min(self.width, self.enough):
             return True
         if self.width == 1 or len(found) >= self.enough:  # greedy search takes the first end, whatever may follow
             return False

@@ -54,6 +54,10 @@ class Chooser(ABC):
         """How many of a sentence's rows belong to one group; row k belongs to group k // group_width."""
         return self.width // self.groups
 
+    def enough(self, sentence: int) -> float:
+        """How many hypotheses found by a group of rows end its search, in this sentence of the batch."""
+        return self.options.enough(self.group_width)
+
     def start(self, sentences: Tensor) -> Any:
         """What is carried for each first row, N = B * K in all; `sentences` [B] are their numbers in the text."""
         return None

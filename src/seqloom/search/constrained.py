@@ -34,7 +34,12 @@ class Constrained(Chooser):
 
     def __init__(self, options: SearchOptions, phrases: Phrases, device: torch.device | str = "cpu"):
         super().__init__(options)
-        self._tracker = Tracker(phrases, device)
+        self._tracker, self._phrases = Tracker(phrases, device), phrases.of
+
+    def enough(self, sentence: int) -> float:
+        """As many as there are places for banks: the others are mostly those of hypotheses that may not end yet."""
+        places = max(self.options.n_best, self.width - self.width // 2)
+        return self.options.enough(places) if self._phrases[sentence] else super().enough(sentence)
 
     def start(self, sentences: Tensor) -> Said:
         return self._tracker.start(self.width)
