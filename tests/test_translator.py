@@ -16,7 +16,6 @@ from translators import ANY_TEXT, LINES, OPTIONS, TOKENIZERS, TRANSLATOR, TRANSL
 from seqloom import translate
 from seqloom.errors import DataError, UsageError
 from seqloom.search import SearchOptions
-from seqloom.tokenizers.segmentation import cuts
 from seqloom.translate import Translation, Translator
 from seqloom.vocabulary import BOS, SPECIALS, UNK
 
@@ -320,20 +319,3 @@ def test_what_is_said_of_tokens_is_said_of_words_and_of_the_whole(any_translator
             assert one.confidence == pytest.approx(np.exp(np.mean(one.token_log_probs)))
             for word, sure in zip(one.words or (), one.word_confidences(), strict=True):
                 assert sure == pytest.approx(np.exp(np.mean(one.token_log_probs[word.start : word.end])))
-
-
-@given(text=st.text("abc", max_size=9), pieces=st.sets(st.text("abc", min_size=1, max_size=3), max_size=12))
-def test_every_way_to_cut_a_text_is_found_the_shortest_first(text: str, pieces: set[str]) -> None:
-    ids = {piece: i for i, piece in enumerate(sorted(pieces))}
-
-    def every_cut(rest: str) -> list[list[int]]:
-        return (
-            [[]]
-            if not rest
-            else [[ids[p], *more] for p in ids if rest.startswith(p) for more in every_cut(rest[len(p) :])]
-        )
-
-    found = cuts(text, ids, most=10_000)
-    assert sorted(found) == sorted(every_cut(text))
-    assert [len(cut) for cut in found] == sorted(len(cut) for cut in found)
-    assert cuts(text, ids, most=2) == found[:2]

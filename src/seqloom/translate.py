@@ -248,7 +248,7 @@ class Translator:
         check_steerable(options)
         if self.tokenizers.source.of_files:
             raise UsageError("a glossary needs sources of text, and those of this model are files")
-        return Wordings(glossary, self.tokenizers.target, self._borders)
+        return Wordings(glossary, self.tokenizers.target, self._borders, _forbidden_phrases(options))
 
     def _demand(self, before: Translation, source: list[int], asked: _Asked) -> Demand:
         if asked.wordings is None:
@@ -272,8 +272,8 @@ class Translator:
         return asked.guard.watched(self.engine, sources, texts, request, self.tokenizers.target.decode)
 
     def _forbidden(self, options: SearchOptions) -> list[list[int]]:
-        phrases = [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
-        return [ids for phrase in phrases for ids in self.tokenizers.target.spellings(phrase)]
+        spellings = self.tokenizers.target.spellings
+        return [ids for phrase in _forbidden_phrases(options) for ids in spellings(phrase)]
 
     def _request(self, asked: _Asked, demands: list[Demand]) -> Request:
         target = self.tokenizers.target
@@ -340,6 +340,10 @@ class Translator:
 
 def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
     return zip(sentences, repeat("")) if prefixes is None else zip(sentences, prefixes, strict=True)
+
+
+def _forbidden_phrases(options: SearchOptions) -> list[str]:
+    return [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
 
 
 def _distinct(alternatives: list[Alternative]) -> list[Alternative]:
