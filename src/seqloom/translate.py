@@ -179,6 +179,11 @@ class Translator:
         scorer = Scorer(self.engine, self.tokenizers, options or self.options)
         return scorer.scores((tagged(source, tag), target) for source, target in pairs)
 
+    def truncates(self, sentence: str, options: SearchOptions | None = None, *, tag: str | None = None) -> bool:
+        """Whether a sentence is too long for the model, so that only its beginning is translated."""
+        _, (truncated,) = self._read([tagged(sentence, tag)], options or self.options)
+        return truncated
+
     def check(self, options: SearchOptions, tag: str | None = None) -> None:
         """Raises UsageError for a tag and DataError for a missing file, so that nobody types anything in vain."""
         self.check_tag(tag)
@@ -201,15 +206,12 @@ class Translator:
 
     def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
-        limit = self.tokenizers.source.length or asked.options.max_source_length
         blank = Translation("", [], [], glossary=[] if asked.wordings else None, warnings=() if asked.guard else None)
         blank = replace(blank, source_words=[] if asked.words else None)
-        encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
+        sources, truncated = self._read(sentences, asked.options)
         results = [
-            replace(blank, source=sentence, truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
-            for sentence, ids in zip(sentences, encoded, strict=True)
+            replace(blank, source=sentence, truncated=cut) for sentence, cut in zip(sentences, truncated, strict=True)
         ]
-        sources = [ids[:limit] for ids in encoded]
         order = np.argsort([len(ids) for ids in sources], kind="stable")
         order = order[[len(sources[i]) > 0 for i in order]]
         if not len(order):
@@ -230,6 +232,16 @@ class Translator:
                     done = replace(done, warnings=one.warnings, redecoded=one.redecoded)
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
+
+    def _read(self, sentences: Sequence[str], options: SearchOptions) -> tuple[list[list[int]], list[bool]]:
+        """The ids of each sentence, so many at most, and whether it has more."""
+        limit = self.tokenizers.source.length or options.max_source_length
+        encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
+        truncated = [
+            len(ids) > limit or len(sentence) > limit * CHARACTERS
+            for sentence, ids in zip(sentences, encoded, strict=True)
+        ]
+        return [ids[:limit] for ids in encoded], truncated
 
     def _batches(
         self, order: NDArray[np.int64], sources: list[list[int]], options: SearchOptions

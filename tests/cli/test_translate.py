@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,18 @@ def test_input_that_is_mostly_unknown_is_said_to_be_once(seqloom: Any, trained: 
     )
     assert seqloom("translate", trained, input=b"a b Xyz\n\n").err == ""
     assert seqloom("translate", trained, input="ä ö ü\n".encode()).err == ""
+
+
+def test_a_conversation_tells_of_a_line_that_is_too_long(seqloom: Any, trained: Path) -> None:
+    result = seqloom("translate", trained, "--interactive", "--max-length", "3", input=b"a\n" + b"a " * 600 + b"\n")
+    assert (result.code, result.out.count("\n")) == (0, 2)
+    assert result.err == "seqloom: line 2 is longer than 512 tokens: only its beginning was translated\n"
+
+
+def test_a_conversation_can_be_interrupted_at_any_time(seqloom: Any, trained: Path) -> None:
+    lines = b"a b c d e f g h i j\n" * 5000
+    process = seqloom.start("translate", trained, "--interactive", "-b", "20", "--min-length", "60", input=lines)
+    process.wait_for(lambda: "\n" in process.said("out"), "a translation")
+    process.send(signal.SIGINT)
+    result = process.wait()
+    assert (result.code, result.err) == (130, "seqloom: interrupted\n")
