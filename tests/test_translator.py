@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -272,8 +273,32 @@ def test_a_prefix_is_written_as_it_was_given() -> None:
     texts = [TRANSLATORS[name].translate(["a cat"], prefixes=["Žižek sat"])[0].text for name in TRANSLATORS]
     assert all(text.startswith("Žižek sat") for text in texts)
     assert TRANSLATOR.translate(["", "a"], prefixes=["the", ""])[0].text == ""
-    with pytest.raises(ValueError):
-        TRANSLATOR.translate(["a", "b"], prefixes=["a"])
+    for sentences, prefixes in ((["a", "b"], ["a"]), (["a"], ["a", "b"])):
+        with pytest.raises(ValueError, match="as many prefixes as sentences"):
+            TRANSLATOR.translate(sentences, prefixes=prefixes)
+
+
+def test_one_string_is_not_taken_for_many() -> None:
+    for sentences, more in (("A dog runs.", {}), (["a"], {"prefixes": "a"})):
+        with pytest.raises(TypeError, match="must be several texts, as in"):
+            TRANSLATOR.translate(sentences, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"forbid": "Hund"}, "forbid takes several phrases, as in forbid=('Hund', 'Katze'), got 'Hund'"),
+        ({"beam_size": 2.5}, "beam_size must be an integer, got 2.5"),
+        ({"beam_size": "5"}, "beam_size must be an integer, got '5'"),
+        ({"n_best": None}, "n_best must be an integer, got None"),
+        ({"max_length": True}, "max_length must be an integer, got True"),
+        ({"length_penalty": "1"}, "length_penalty must be a number, got '1'"),
+    ],
+)
+def test_options_have_their_types(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TypeError) as error:
+        SearchOptions(**said)
+    assert str(error.value) == sentence
 
 
 @every

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import islice, repeat, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class Translator:
         they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
         doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
         than a plain beam.  A `guard` looks for degenerate translations and has them searched for again.  Raises
-        ValueError for another number of prefixes than of sentences.
+        ValueError for another number of prefixes than of sentences, and TypeError for a string in place of several.
         """
         asked = {"attention": attention, "trace": trace, "words": words}
         wishes = self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, guard=guard, **asked)
@@ -351,7 +351,16 @@ class Translator:
 
 
 def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    return zip(sentences, repeat("")) if prefixes is None else zip(sentences, prefixes, strict=True)
+    for name, texts in (("sentences", sentences), ("prefixes", prefixes)):
+        if isinstance(texts, str):
+            raise TypeError(f"{name} must be several texts, as in [{texts[:20]!r}], and not one string")
+    if prefixes is None:
+        yield from zip(sentences, repeat(""))
+        return
+    for sentence, prefix in zip_longest(sentences, prefixes):
+        if sentence is None or prefix is None:
+            raise ValueError("there must be as many prefixes as sentences; a prefix may be empty")
+        yield sentence, prefix
 
 
 def _forbidden_phrases(options: SearchOptions) -> list[str]:
