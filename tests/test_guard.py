@@ -177,6 +177,22 @@ def test_training_says_how_long_targets_are(ratio: float | None, faults: tuple[s
     assert translator.translate(["ab"], guard=Guard(ratio=ratio))[0].warnings == faults
 
 
+def test_a_length_that_was_asked_for_is_not_too_long() -> None:
+    long = "abcdefg hijklmno pqrst uvw xyz abc def ghij klm nop qrs tuv wx"  # 63 characters and the end
+    for length, faults in ((20, ("length",)), (30, ()), (63, ()), (64, ())):
+        translator, _ = guarded(by_ngram(long, "abc"), min_length=length)
+        limit_apart = translator.translate(["ab" * 10], guard=Guard(ratio=0.1))[0]
+        assert limit_apart.warnings == faults, length
+    translator, _ = guarded(by_ngram(long, "abc"), min_length=64)
+    assert translator.translate(["ab"], guard=Guard())[0].warnings == ()
+
+
+def test_where_there_is_room_for_nothing_nothing_is_no_fault() -> None:
+    translator, engine = guarded(by_ngram("", "wir"), max_length=1)
+    (made,) = translator.translate(["we"], guard=Guard())
+    assert (made.text, made.warnings, len(engine.asked)) == ("", (), 1)
+
+
 def test_what_an_engine_can_not_do_is_not_asked_of_it() -> None:
     translator, engine = guarded(by_ngram("ha ha ha ha"))
     engine.unable = "no no_repeat_ngram: 3"
