@@ -105,7 +105,8 @@ class SearchOptions:
                 value, may_lack = getattr(self, name), getattr(SearchOptions, name) is None
                 if (value is not None or not may_lack) and (isinstance(value, bool) or not isinstance(value, kind)):
                     raise TypeError(f"{name} must be {noun}, got {value!r}")
-        if isinstance(self.forbid, str) or not all(isinstance(phrase, str) for phrase in self.forbid):
+        phrases: object = self.forbid
+        if isinstance(phrases, str) or not all(isinstance(phrase, str) for phrase in self.forbid):
             raise TypeError(f"forbid takes several phrases, as in forbid=('Hund', 'Katze'), got {self.forbid!r}")
 
     def _check_lengths(self) -> None:
