@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 from tests.support.small_models import small_model
 
+from seqloom.engines.auto import AutoEngine
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.native import NativeEngine
 from seqloom.guard import Guard, in_a_row, of_texts
@@ -198,6 +199,16 @@ def test_what_an_engine_can_not_do_is_not_asked_of_it() -> None:
     engine.unable = "no no_repeat_ngram: 3"
     (made,) = translator.translate(["we laugh"], guard=Guard())
     assert (made.warnings, made.redecoded, len(engine.asked)) == (("repetition",), False, 1)
+
+
+def test_a_second_search_is_not_told_as_the_wish_of_a_user(caplog: pytest.LogCaptureFixture) -> None:
+    fast, other = Scripted(by_ngram("ha ha ha ha"), "no no_repeat_ngram: 3"), Scripted(by_ngram("", "ha"))
+    translator = Translator(AutoEngine(fast, lambda: other), SIDES, SearchOptions())
+    assert translator.translate(["we laugh"], guard=Guard())[0].text == "ha"
+    assert caplog.messages == [
+        "What is degenerate is searched for again by the native engine: the scripted engine knows no "
+        "no_repeat_ngram: 3."
+    ]
 
 
 def test_what_was_drawn_or_traced_is_only_looked_at() -> None:

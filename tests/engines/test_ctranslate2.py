@@ -142,18 +142,6 @@ def test_auto_says_once_that_the_native_engine_helps(
     assert caplog.messages == [message]
 
 
-def test_what_a_guard_wishes_is_not_told_as_the_wish_of_a_user(
-    engine: CTranslate2Engine, caplog: pytest.LogCaptureFixture
-) -> None:
-    auto = AutoEngine(engine, lambda: NativeEngine(MODEL))
-    auto.search_again([[3]], Request(options=replace(OPTIONS, coverage_penalty=0.2)))
-    assert caplog.messages == [
-        "What is degenerate is searched for again by the native engine: the ctranslate2 engine knows no "
-        "coverage_penalty: 0.2."
-    ]
-    assert engine.refusal(Request(options=OPTIONS, forbidden_phrases=((3, 4),))) == "no forbid"
-
-
 def test_a_sentence_beyond_the_positions_there_are_is_refused(engine: CTranslate2Engine) -> None:
     with pytest.raises(UsageError) as caught:
         engine.search([[3] * 40], Request(options=SearchOptions()))

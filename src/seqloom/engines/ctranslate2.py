@@ -71,7 +71,7 @@ class CTranslate2Engine(Engine):
         for field in fields(request):
             if field.name not in ("options", "forbidden", "attention", "numbers", "listener"):
                 if getattr(request, field.name) != field.default:
-                    return "no forbid" if field.name == "forbidden_phrases" else f"no {field.name}"
+                    return f"no {field.name}"
         options = request.options
         for option in fields(SearchOptions):
             value = getattr(options, option.name)
