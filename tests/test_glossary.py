@@ -183,7 +183,16 @@ def test_a_term_that_is_forbidden_costs_no_translation() -> None:
         for one in (None, glossary)
     )
     assert made.text == plain.text != ""
-    assert [report.found for report in made.glossary or ()] == [None]
+    assert [(report.found, report.problem) for report in made.glossary or ()] == [(None, "it is forbidden")]
+
+
+@every
+def test_a_forbidden_target_is_not_said_for_a_glossary(name: str) -> None:
+    options = SearchOptions(max_length=30, forbid=("cat",))
+    terms = Glossary([Term("dog", ("cat", "a cat", "mat")), Term("log", ("the cat",))])
+    (made,) = TRANSLATORS[name].translate(["a dog on the log"], options, glossary=terms)
+    assert "cat" not in words_of(made.text.lower())
+    assert [report.problem for report in made.glossary or ()] == [None, "it is forbidden"]
 
 
 def test_a_term_twice_is_said_twice() -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 from tests.support.small_models import small_model
 
+from seqloom.engines.auto import AutoEngine
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.native import NativeEngine
 from seqloom.guard import Guard, in_a_row, of_texts
@@ -177,11 +178,37 @@ def test_training_says_how_long_targets_are(ratio: float | None, faults: tuple[s
     assert translator.translate(["ab"], guard=Guard(ratio=ratio))[0].warnings == faults
 
 
+def test_a_length_that_was_asked_for_is_not_too_long() -> None:
+    long = "abcdefg hijklmno pqrst uvw xyz abc def ghij klm nop qrs tuv wx"  # 63 characters and the end
+    for length, faults in ((20, ("length",)), (30, ()), (63, ()), (64, ())):
+        translator, _ = guarded(by_ngram(long, "abc"), min_length=length)
+        limit_apart = translator.translate(["ab" * 10], guard=Guard(ratio=0.1))[0]
+        assert limit_apart.warnings == faults, length
+    translator, _ = guarded(by_ngram(long, "abc"), min_length=64)
+    assert translator.translate(["ab"], guard=Guard())[0].warnings == ()
+
+
+def test_where_there_is_room_for_nothing_nothing_is_no_fault() -> None:
+    translator, engine = guarded(by_ngram("", "wir"), max_length=1)
+    (made,) = translator.translate(["we"], guard=Guard())
+    assert (made.text, made.warnings, len(engine.asked)) == ("", (), 1)
+
+
 def test_what_an_engine_can_not_do_is_not_asked_of_it() -> None:
     translator, engine = guarded(by_ngram("ha ha ha ha"))
     engine.unable = "no no_repeat_ngram: 3"
     (made,) = translator.translate(["we laugh"], guard=Guard())
     assert (made.warnings, made.redecoded, len(engine.asked)) == (("repetition",), False, 1)
+
+
+def test_a_second_search_is_not_told_as_the_wish_of_a_user(caplog: pytest.LogCaptureFixture) -> None:
+    fast, other = Scripted(by_ngram("ha ha ha ha"), "no no_repeat_ngram: 3"), Scripted(by_ngram("", "ha"))
+    translator = Translator(AutoEngine(fast, lambda: other), SIDES, SearchOptions())
+    assert translator.translate(["we laugh"], guard=Guard())[0].text == "ha"
+    assert caplog.messages == [
+        "What is degenerate is searched for again by the native engine: the scripted engine knows no "
+        "no_repeat_ngram: 3."
+    ]
 
 
 def test_what_was_drawn_or_traced_is_only_looked_at() -> None:

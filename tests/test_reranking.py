@@ -94,6 +94,12 @@ def test_a_stream_is_reranked_in_its_order() -> None:
     assert [one.alternatives[1].text for one in reranked(iter(many), Backwards())] == list(map(str, range(150)))
 
 
+@pytest.mark.parametrize("said", [{"weight": math.nan}, {"length_weight": -math.inf}])
+def test_a_weight_is_a_finite_number(said: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="weight must be a finite number, got"):
+        NoisyChannel(TRANSLATORS["words"], **said)
+
+
 def test_infinite_scores_are_no_json() -> None:
     (found,) = NoisyChannel(TRANSLATORS["words"]).rerank([translation(["", "a"])])
     assert [one.score == -math.inf for one in found.alternatives] == [False, True]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +63,30 @@ def test_what_goes_wrong_is_raised_where_it_is_listened_to() -> None:
         next(heard)
 
 
+def test_what_nobody_listens_to_any_more_is_not_torn_down() -> None:
+    program = """
+import time
+from seqloom.engines.listening import overheard
+
+def work(listener):
+    listener((3,))
+    time.sleep(0.5)
+    print("done")
+    return ""
+
+next(overheard(work))
+raise KeyboardInterrupt
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "done\n" and "KeyboardInterrupt" in ended.stderr
+
+
+def test_a_sentence_that_is_too_long_is_known_before_it_is_translated(engine: Engine) -> None:
+    translator = Translator(engine, TOKENIZERS, replace(OPTIONS, max_source_length=3))
+    for line in [*LINES, "w1 w2 w3 w4", "w1 " * 1000]:
+        assert translator.truncates(line) == translator.translate([line])[0].truncated == (len(line.split()) > 3)
+
+
 def test_a_text_that_grows_is_written_once_and_one_that_changes_anew(capsys: pytest.CaptureFixture[str]) -> None:
     show(["a", "a dog", "a cat", "a cat sat"])
     assert capsys.readouterr().out == "a dog\r\x1b[Ja cat sat\n"
@@ -78,6 +104,7 @@ def test_a_long_text_is_erased_row_by_row(capsys: pytest.CaptureFixture[str], mo
         (lambda: check_alone(Output(json=True)), "--json"),
         (lambda: check_alone(Output(n_best=3)), "--n-best"),
         (lambda: check_alone(Output(), input=Path("x")), "--input"),
+        (lambda: check_alone(Output(), guard=True), "--guard"),
     ],
 )
 def test_a_conversation_takes_no_other_form(make: Callable[[], None], option: str) -> None:
@@ -87,4 +114,5 @@ def test_a_conversation_takes_no_other_form(make: Callable[[], None], option: st
 
 
 def test_a_conversation_alone_is_fine() -> None:
-    check_alone(Output(), input=None)
+    check_alone(Output(), input=None, guard=None)
+    check_alone(Output(), guard=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from translators import ANY_TEXT, LINES, OPTIONS, TOKENIZERS, TRANSLATOR, TRANSL
 from seqloom import translate
 from seqloom.errors import DataError, UsageError
 from seqloom.search import SearchOptions
-from seqloom.tokenizers.segmentation import cuts
 from seqloom.translate import Translation, Translator
 from seqloom.vocabulary import BOS, SPECIALS, UNK
 
@@ -273,8 +273,32 @@ def test_a_prefix_is_written_as_it_was_given() -> None:
     texts = [TRANSLATORS[name].translate(["a cat"], prefixes=["Žižek sat"])[0].text for name in TRANSLATORS]
     assert all(text.startswith("Žižek sat") for text in texts)
     assert TRANSLATOR.translate(["", "a"], prefixes=["the", ""])[0].text == ""
-    with pytest.raises(ValueError):
-        TRANSLATOR.translate(["a", "b"], prefixes=["a"])
+    for sentences, prefixes in ((["a", "b"], ["a"]), (["a"], ["a", "b"])):
+        with pytest.raises(ValueError, match="as many prefixes as sentences"):
+            TRANSLATOR.translate(sentences, prefixes=prefixes)
+
+
+def test_one_string_is_not_taken_for_many() -> None:
+    for sentences, more in (("A dog runs.", {}), (["a"], {"prefixes": "a"})):
+        with pytest.raises(TypeError, match="must be several texts, as in"):
+            TRANSLATOR.translate(sentences, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"forbid": "Hund"}, "forbid takes several phrases, as in forbid=('Hund', 'Katze'), got 'Hund'"),
+        ({"beam_size": 2.5}, "beam_size must be an integer, got 2.5"),
+        ({"beam_size": "5"}, "beam_size must be an integer, got '5'"),
+        ({"n_best": None}, "n_best must be an integer, got None"),
+        ({"max_length": True}, "max_length must be an integer, got True"),
+        ({"length_penalty": "1"}, "length_penalty must be a number, got '1'"),
+    ],
+)
+def test_options_have_their_types(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TypeError) as error:
+        SearchOptions(**said)
+    assert str(error.value) == sentence
 
 
 @every
@@ -320,20 +344,3 @@ def test_what_is_said_of_tokens_is_said_of_words_and_of_the_whole(any_translator
             assert one.confidence == pytest.approx(np.exp(np.mean(one.token_log_probs)))
             for word, sure in zip(one.words or (), one.word_confidences(), strict=True):
                 assert sure == pytest.approx(np.exp(np.mean(one.token_log_probs[word.start : word.end])))
-
-
-@given(text=st.text("abc", max_size=9), pieces=st.sets(st.text("abc", min_size=1, max_size=3), max_size=12))
-def test_every_way_to_cut_a_text_is_found_the_shortest_first(text: str, pieces: set[str]) -> None:
-    ids = {piece: i for i, piece in enumerate(sorted(pieces))}
-
-    def every_cut(rest: str) -> list[list[int]]:
-        return (
-            [[]]
-            if not rest
-            else [[ids[p], *more] for p in ids if rest.startswith(p) for more in every_cut(rest[len(p) :])]
-        )
-
-    found = cuts(text, ids, most=10_000)
-    assert sorted(found) == sorted(every_cut(text))
-    assert [len(cut) for cut in found] == sorted(len(cut) for cut in found)
-    assert cuts(text, ids, most=2) == found[:2]

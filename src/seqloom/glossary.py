@@ -22,23 +22,12 @@ from seqloom.errors import DataError, UsageError
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Borders, Phrase
 from seqloom.tokenizers import Tokenizer
+from seqloom.tokenizers.borders import is_inner
 from seqloom.vocabulary import BOS, EOS, UNK
 
 ENDS = frozenset(".!?:…¡¿„“”\"'»«")  # a sentence may begin behind one of these
-JOINERS = "\u200c\u200d"  # which stand within words
 UNDECODED = "\ufffd"  # what one byte of a character looks like
-REMEMBERED = 1 << 16  # characters and terms
-BLANKLESS = (  # scripts: Thai and Lao, Burmese, Khmer, kana, Han
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
+REMEMBERED = 1 << 16  # terms
 # Scripts without marks that are characters of their own, Latin, Greek and Cyrillic, are read much faster.
 UNUSUAL = re.compile("[^\0-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e\u20a0-\u20c0]")
 USUAL_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
@@ -129,20 +118,12 @@ def words_of(text: str) -> list[str]:
     text, found = unicodedata.normalize("NFC", text), []
     if not UNUSUAL.search(text):
         return USUAL_WORD.findall(text)
-    for inner, characters in groupby(text, key=_is_inner):
+    for inner, characters in groupby(text, key=is_inner):
         if inner:
             found.append("".join(characters))
         else:
             found += (character for character in characters if not character.isspace())
     return found
-
-
-@lru_cache(REMEMBERED)
-def _is_inner(character: str) -> bool:
-    """Whether it makes one word with a character like it."""
-    if any(first <= ord(character) <= last for first, last in BLANKLESS):
-        return False
-    return character.isalnum() or unicodedata.category(character)[0] == "M" or character in JOINERS
 
 
 def _folded(words: Iterable[str]) -> tuple[str, ...]:
@@ -168,6 +149,7 @@ class _Wording:
 
     written: tuple[str, ...]  # the targets that it can write, as it does
     phrase: Phrase | None  # None if it can write none of them
+    problem: str | None = None  # why it can't
 
 
 @dataclass(frozen=True)
@@ -193,8 +175,10 @@ class Demand:
 class Wordings:
     """A glossary in the words of one model."""
 
-    def __init__(self, glossary: Glossary, tokenizer: Tokenizer, borders: Borders):
+    def __init__(self, glossary: Glossary, tokenizer: Tokenizer, borders: Borders, forbidden: Iterable[str] = ()):
+        """No target is asked for that has one of the `forbidden` phrases."""
         self.glossary, self.borders, self._tokenizer = glossary, borders, tokenizer
+        self._forbidden = [words for words in map(words_of, forbidden) if words]
         self._wording = lru_cache(REMEMBERED)(self._worded)
 
     def demand(self, source: str, room: int) -> Demand:
@@ -203,9 +187,11 @@ class Wordings:
         wordings = [self._wording(term) for term in terms]
         problems: list[str | None] = []
         counts: Counter[Phrase] = Counter()
-        for phrase in (wording.phrase for wording in wordings):
-            problem = _problem(phrase, room)
-            if phrase is not None and problem is None:
+        for wording in wordings:
+            phrase, problem = wording.phrase, wording.problem
+            if phrase is not None and phrase.length > room:
+                problem = "the translation has no room for it"
+            elif phrase is not None:
                 room -= phrase.length
                 counts[phrase] += 1
             problems.append(problem)
@@ -217,12 +203,15 @@ class Wordings:
         written = tuple(self._tokenizer.decode(found[0]) if found else target for target, found in ways.items())
         alternatives = tuple(dict.fromkeys(way for found in ways.values() for way in found))
         if not alternatives:
-            return _Wording(written, None)
+            every = all(map(self._is_forbidden, term.targets))
+            return _Wording(written, None, "it is forbidden" if every else "the model has no symbols for it")
         initial = dict.fromkeys(way for target in term.targets for way in self._ways(_capitalised(target)))
         return _Wording(written, Phrase(alternatives, tuple(way for way in initial if way not in alternatives)))
 
     def _ways(self, text: str) -> Iterator[tuple[int, ...]]:
         """The symbols of a text at the beginning, behind a blank and behind a bracket, as far as they differ."""
+        if self._is_forbidden(text):
+            return
         known = self._tokenizer
         plain, opening, *behind = known.encode([text, "(", f"( {text}", f"({text}"])
         written = known.decode(plain).strip()
@@ -232,16 +221,16 @@ class Wordings:
             if way and not self._unwritten & {*way}:
                 yield way
 
+    def _is_forbidden(self, text: str) -> bool:
+        words = words_of(text)
+        return any(
+            words[start : start + len(those)] == those for those in self._forbidden for start in range(len(words))
+        )
+
     @cached_property
     def _unwritten(self) -> frozenset[int]:
         known = self._tokenizer
         return frozenset((BOS, EOS, UNK, *known.vocabulary.ids([*known.tags, *known.unwritten])))
-
-
-def _problem(phrase: Phrase | None, room: int) -> str | None:
-    if phrase is None:
-        return "the model has no symbols for it"
-    return "the translation has no room for it" if phrase.length > room else None
 
 
 def _occurring(targets: Sequence[str], words: Sequence[str]) -> Iterator[str]:
@@ -285,4 +274,4 @@ def borders_of(tokenizer: Tokenizer) -> Borders:
 
 
 def _of_word(character: str) -> bool:
-    return bool(character) and (character == UNDECODED or _is_inner(character))
+    return bool(character) and (character == UNDECODED or is_inner(character))

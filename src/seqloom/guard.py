@@ -76,7 +76,7 @@ class Guard:
             for rows, changed in _again(left, results, request, ngram):
                 if engine.refusal(changed):
                     continue
-                for row, found in zip(rows, engine.search([sources[row] for row in rows], changed), strict=True):
+                for row, found in zip(rows, engine.search_again([sources[row] for row in rows], changed), strict=True):
                     results[row] = _better(results[row], found, looks[row])
             left = [row for row in left if looks[row](results[row].found)]
         return results
@@ -93,17 +93,16 @@ class _Look:
     decode: Callable[[Sequence[int]], str]
 
     def __call__(self, found: Found) -> tuple[Fault, ...]:
-        if not found.hypotheses:
+        if not found.hypotheses or self.options.max_length == 1:  # which has room for the end only
             return ()
         tokens = found.hypotheses[0].tokens
         wrong = of_texts(self.source, self.decode(tokens))
         return (*wrong, "length") if self._is_long(len(tokens) + 1) else wrong
 
     def _is_long(self, length: int) -> bool:
-        ratio = self.guard.ratio
-        expected = None if ratio is None else TIMES * ratio * self.length + MORE
-        must_end = self.options.max_length is None and length >= self.options.limit(self.length)
-        return must_end or (expected is not None and length > max(expected, self.options.min_length))
+        ratio, limit, least = self.guard.ratio, self.options.limit(self.length), self.options.min_length
+        must_end = self.options.max_length is None and length >= limit > least
+        return must_end or (ratio is not None and length > TIMES * max(ratio * self.length, least) + MORE)
 
 
 def of_texts(source: str, target: str) -> tuple[Fault, ...]:

@@ -98,6 +98,12 @@ class NoisyChannel(Reranker):
     length_weight: float = 0.0
     tag: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a weight that is no number."""
+        for name in ("weight", "length_weight"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
+
     def rerank(self, translations: Sequence[Translation]) -> list[Translation]:
         """Raises UsageError for an engine of the reverse model that can't score."""
         sources = [t.source.removeprefix(f"{self.tag} ") if self.tag else t.source for t in translations]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import islice, repeat, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class Translator:
         they are to become, in every alternative.  Raises DataError for a faulty dictionary, and UsageError if the model
         doesn't know the tag, `unknown: copy` meets a model without attention, or a glossary is to steer something else
         than a plain beam.  A `guard` looks for degenerate translations and has them searched for again.  Raises
-        ValueError for another number of prefixes than of sentences.
+        ValueError for another number of prefixes than of sentences, and TypeError for a string in place of several.
         """
         asked = {"attention": attention, "trace": trace, "words": words}
         wishes = self.stream(sentences, options, tag=tag, glossary=glossary, prefixes=prefixes, guard=guard, **asked)
@@ -179,6 +179,11 @@ class Translator:
         scorer = Scorer(self.engine, self.tokenizers, options or self.options)
         return scorer.scores((tagged(source, tag), target) for source, target in pairs)
 
+    def truncates(self, sentence: str, options: SearchOptions | None = None, *, tag: str | None = None) -> bool:
+        """Whether a sentence is too long for the model, so that only its beginning is translated."""
+        _, (truncated,) = self._read([tagged(sentence, tag)], options or self.options)
+        return truncated
+
     def check(self, options: SearchOptions, tag: str | None = None) -> None:
         """Raises UsageError for a tag and DataError for a missing file, so that nobody types anything in vain."""
         self.check_tag(tag)
@@ -201,15 +206,12 @@ class Translator:
 
     def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
-        limit = self.tokenizers.source.length or asked.options.max_source_length
         blank = Translation("", [], [], glossary=[] if asked.wordings else None, warnings=() if asked.guard else None)
         blank = replace(blank, source_words=[] if asked.words else None)
-        encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
+        sources, truncated = self._read(sentences, asked.options)
         results = [
-            replace(blank, source=sentence, truncated=len(ids) > limit or len(sentence) > limit * CHARACTERS)
-            for sentence, ids in zip(sentences, encoded, strict=True)
+            replace(blank, source=sentence, truncated=cut) for sentence, cut in zip(sentences, truncated, strict=True)
         ]
-        sources = [ids[:limit] for ids in encoded]
         order = np.argsort([len(ids) for ids in sources], kind="stable")
         order = order[[len(sources[i]) > 0 for i in order]]
         if not len(order):
@@ -231,6 +233,16 @@ class Translator:
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
         return results
 
+    def _read(self, sentences: Sequence[str], options: SearchOptions) -> tuple[list[list[int]], list[bool]]:
+        """The ids of each sentence, so many at most, and whether it has more."""
+        limit = self.tokenizers.source.length or options.max_source_length
+        encoded = self.tokenizers.source.encode([sentence[: limit * CHARACTERS] for sentence in sentences])
+        truncated = [
+            len(ids) > limit or len(sentence) > limit * CHARACTERS
+            for sentence, ids in zip(sentences, encoded, strict=True)
+        ]
+        return [ids[:limit] for ids in encoded], truncated
+
     def _batches(
         self, order: NDArray[np.int64], sources: list[list[int]], options: SearchOptions
     ) -> list[NDArray[np.int64]]:
@@ -248,7 +260,7 @@ class Translator:
         check_steerable(options)
         if self.tokenizers.source.of_files:
             raise UsageError("a glossary needs sources of text, and those of this model are files")
-        return Wordings(glossary, self.tokenizers.target, self._borders)
+        return Wordings(glossary, self.tokenizers.target, self._borders, _forbidden_phrases(options))
 
     def _demand(self, before: Translation, source: list[int], asked: _Asked) -> Demand:
         if asked.wordings is None:
@@ -272,8 +284,8 @@ class Translator:
         return asked.guard.watched(self.engine, sources, texts, request, self.tokenizers.target.decode)
 
     def _forbidden(self, options: SearchOptions) -> list[list[int]]:
-        phrases = [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
-        return [ids for phrase in phrases for ids in self.tokenizers.target.spellings(phrase)]
+        spellings = self.tokenizers.target.spellings
+        return [ids for phrase in _forbidden_phrases(options) for ids in spellings(phrase)]
 
     def _request(self, asked: _Asked, demands: list[Demand]) -> Request:
         target = self.tokenizers.target
@@ -339,7 +351,20 @@ class Translator:
 
 
 def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    return zip(sentences, repeat("")) if prefixes is None else zip(sentences, prefixes, strict=True)
+    for name, texts in (("sentences", sentences), ("prefixes", prefixes)):
+        if isinstance(texts, str):
+            raise TypeError(f"{name} must be several texts, as in [{texts[:20]!r}], and not one string")
+    if prefixes is None:
+        yield from zip(sentences, repeat(""))
+        return
+    for sentence, prefix in zip_longest(sentences, prefixes):
+        if sentence is None or prefix is None:
+            raise ValueError("there must be as many prefixes as sentences; a prefix may be empty")
+        yield sentence, prefix
+
+
+def _forbidden_phrases(options: SearchOptions) -> list[str]:
+    return [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
 
 
 def _distinct(alternatives: list[Alternative]) -> list[Alternative]:

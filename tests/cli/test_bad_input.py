@@ -65,7 +65,7 @@ def latin(folder: Path) -> Path:
 def test_a_line_that_is_not_utf8(seqloom: Any, latin: Path) -> None:
     assert train(seqloom) == (
         f"seqloom: {latin}: line 57 is not UTF-8 (byte 0xff at column 3); "
-        "convert the file, or train with data.errors: skip or replace\n"
+        "convert the file (in training, data.errors: skip or replace will do)\n"
     )
 
 

@@ -156,7 +156,7 @@ def test_noise_is_refused_by_a_sentence_and_what_stood_before_it_is_translated(
     ("closed", "result"),
     [
         ("<&-", (2, "", "seqloom: there is no standard input: it was closed before the command began\n")),
-        (">&-", (0, "", "")),
+        (">&-", (2, "", "seqloom: there is no standard output: it was closed before the command began\n")),
         ("2>&-", (0, "LINE\n", "")),
     ],
 )

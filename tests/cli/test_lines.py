@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from seqloom.cli.lines import input_groups, input_lines
+from seqloom.cli.lines import GROUP, input_groups, input_lines
 from seqloom.errors import DataError
 
 
@@ -55,3 +56,18 @@ def test_what_came_before_a_fault_comes_before_its_sentence(arrives: Callable[[b
     with pytest.raises(DataError) as said:
         next(groups)
     assert str(said.value) == "standard input: line 2 is not UTF-8 (byte 0xff at column 2)"
+
+
+def test_what_comes_before_a_fault_of_a_file_comes_before_its_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"one\ntwo\nth\xff\nfour\n")
+    groups = input_groups(tmp_path / "text")
+    assert next(groups) == ["one", "two"]
+    with pytest.raises(DataError, match="line 3 is not UTF-8"):
+        next(groups)
+
+
+@pytest.mark.parametrize("lines", [0, 1, GROUP, GROUP + 1])
+def test_a_file_comes_in_groups(tmp_path: Path, lines: int) -> None:
+    (tmp_path / "text").write_text("a\n" * lines)
+    groups = list(input_groups(tmp_path / "text"))
+    assert sum(groups, []) == ["a"] * lines and len(groups) == -(-lines // GROUP)

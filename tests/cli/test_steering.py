@@ -97,14 +97,14 @@ def test_candidates_come_in_another_order(seqloom: Any, trained: Path) -> None:
     ):
         again = [line.split(" ||| ") for line in said(seqloom, trained, "-b", "4", "--n-best", "4", *arguments)]
         assert sorted(row[:2] for row in again) == sorted(row[:2] for row in usual)
-        assert all(re.findall(r"(\w+)=", row[2]) == names for row in again)
+        assert all(re.findall(r"(\w+)=", row[2]) == names for row in again if row[0] != "1")
         for number in ("0", "2"):
             scores = [float(row[3]) for row in again if row[0] == number]
             assert scores == sorted(scores, reverse=True)
         best = said(seqloom, trained, "-b", "4", *arguments)
         assert [best[0], best[2]] == [next(row[1] for row in again if row[0] == number) for number in ("0", "2")]
     sampled = said(seqloom, trained, "--sample", "--mbr", "chrf", "--candidates", "7", "--n-best", "3")
-    assert [line.split(" ||| ")[0] for line in sampled] == ["0"] * 3 + ["2"] * 3
+    assert [line.split(" ||| ")[0] for line in sampled] == ["0"] * 3 + ["1"] + ["2"] * 3
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,12 @@ def test_candidates_come_in_another_order(seqloom: Any, trained: Path) -> None:
         ),
         (["--reverse-weight", "1"], "--reverse-weight is for --rerank-with"),
         (["--length-weight", "0"], "--length-weight is for --rerank-with"),
+        (["--rerank-with", "x", "--length-weight", "nan"], "--length-weight must be a finite number, got nan"),
+        (["--rerank-with", "x", "--reverse-weight", "-inf"], "--reverse-weight must be a finite number, got -inf"),
+        (
+            ["--mbr", "chrf", "--candidates", "10"],
+            "a beam of 3 has no 10 candidates: say --beam-size 10, or fewer --candidates",
+        ),
         (
             ["--candidates", "3"],
             "--candidates is for --mbr and --rerank-with; --n-best says how many translations you get",
@@ -172,6 +178,19 @@ def test_scores_are_those_of_the_search(seqloom: Any, trained: Path) -> None:
             assert scored["words"] == [
                 [word, pytest.approx(sure, abs=1e-5)] for word, sure in row["alternatives"][0]["words"]
             ]
+
+
+def test_a_line_that_is_impossible_is_left_out_of_the_sum_and_said_to_be(seqloom: Any, trained: Path) -> None:
+    (seqloom.folder / "source").write_text("a\n\n")
+    (seqloom.folder / "target").write_text("b\nc\n")
+    result = seqloom("score", trained, "--source", "source", "--target", "target")
+    assert result.code == 0 and result.out.endswith("-inf\n")
+    assert result.err.endswith(" per token; 1 impossible and left out: of an empty source\n")
+
+
+def test_how_far_a_search_goes_is_no_matter_of_scores(seqloom: Any, trained: Path) -> None:
+    texts = ["--source", "source", "--target", "target"]
+    assert "No such option" in seqloom.refused("score", trained, *texts, "--patience", "2", code=2)
 
 
 def test_texts_that_do_not_belong_together_can_not_be_scored(seqloom: Any, trained: Path) -> None:

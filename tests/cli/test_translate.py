@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,13 @@ def test_n_best_lines_have_number_text_features_and_falling_scores(seqloom: Any,
     """As Moses and Marian write them: 0 ||| text ||| F0= -3.2000 ||| -0.4100."""
     lines = fed(seqloom, trained, ["a b c", "", "d e"], "--n-best", "3")
     rows = [line.split(" ||| ") for line in lines]
-    assert [row[0] for row in rows] == ["0", "0", "0", "2", "2", "2"]
+    assert [row[0] for row in rows] == ["0", "0", "0", "1", "2", "2", "2"]
+    assert lines[3] == "1 |||  ||| F0= 0.0000 ||| 0.0000"
     for sentence in ("0", "2"):
         scores = [float(row[3]) for row in rows if row[0] == sentence]
         assert all(float(row[2].removeprefix("F0= ")) < 0 for row in rows if row[0] == sentence)
         assert scores == sorted(scores, reverse=True)
-    assert [rows[0][1], rows[3][1]] == fed(seqloom, trained, ["a b c", "d e"])
+    assert [rows[0][1], rows[4][1]] == fed(seqloom, trained, ["a b c", "d e"])
 
 
 def test_json_has_everything(seqloom: Any, trained: Path) -> None:
@@ -180,3 +182,25 @@ def test_input_that_is_mostly_unknown_is_said_to_be_once(seqloom: Any, trained: 
     )
     assert seqloom("translate", trained, input=b"a b Xyz\n\n").err == ""
     assert seqloom("translate", trained, input="ä ö ü\n".encode()).err == ""
+
+
+def test_a_conversation_tells_of_a_line_that_is_too_long(seqloom: Any, trained: Path) -> None:
+    result = seqloom("translate", trained, "--interactive", "--max-length", "3", input=b"a\n" + b"a " * 600 + b"\n")
+    assert (result.code, result.out.count("\n")) == (0, 2)
+    assert result.err == "seqloom: line 2 is longer than 512 tokens: only its beginning was translated\n"
+
+
+def test_a_conversation_can_be_interrupted_at_any_time(seqloom: Any, trained: Path) -> None:
+    lines = b"a b c d e f g h i j\n" * 5000
+    process = seqloom.start("translate", trained, "--interactive", "-b", "20", "--min-length", "60", input=lines)
+    process.wait_for(lambda: "\n" in process.said("out"), "a translation")
+    process.send(signal.SIGINT)
+    result = process.wait()
+    assert (result.code, result.err) == (130, "seqloom: interrupted\n")
+
+
+def test_bars_within_a_text_divide_no_fields(seqloom: Any, trained: Path) -> None:
+    for arguments in (["--n-best", "1"], ["--alignment", "hard"]):
+        (line,) = fed(seqloom, trained, ["a b"], "--prefix", "i ||| j", *arguments)
+        assert " i &#124;&#124;&#124; j" in f" {line}" and "i |||" not in line
+    assert fed(seqloom, trained, ["a b"], "--prefix", "i ||| j")[0].startswith("i ||| j")

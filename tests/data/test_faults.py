@@ -48,7 +48,7 @@ def test_one_faulty_line_among_many_is_named(tmp_path: Path, one_faulty: CorpusO
         prepare(one_faulty, words("a b c"), cache=tmp_path, workers=1)
     assert str(said.value) == (
         f"{one_faulty.source}: line {FAULTY} is not UTF-8 (byte 0xc3 at column 3);"
-        " convert the file, or train with data.errors: skip or replace"
+        " convert the file (in training, data.errors: skip or replace will do)"
     )
     assert list((tmp_path / "prepared").iterdir()) == []
 

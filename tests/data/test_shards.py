@@ -134,7 +134,7 @@ def test_a_fault_is_named_by_its_shard_and_line(tmp_path: Path) -> None:
     sources[11].write_bytes(b"good\nb\xe4d\ngood\ngood\n")
     assert said(CorpusOptions(source=tmp_path / "a.*", target=tmp_path / "b.*")) == (
         f"{sources[11]}: line 2 is not UTF-8 (byte 0xe4 at column 2);"
-        " convert the file, or train with data.errors: skip or replace"
+        " convert the file (in training, data.errors: skip or replace will do)"
     )
 
 

@@ -74,7 +74,7 @@ def test_bad_utf8(tmp_path: Path) -> None:
     path = write(tmp_path, b"good\n" * 56 + "ü".encode() + b"a\xffb\n" + b"good\n")
     assert said(path) == (
         f"{path}: line 57 is not UTF-8 (byte 0xff at column 3);"
-        " convert the file, or train with data.errors: skip or replace"
+        " convert the file (in training, data.errors: skip or replace will do)"
     )
     assert list(read_lines(path, errors="skip"))[55:] == ["good", None, "good"]
     assert list(read_lines(path, errors="replace"))[55:] == ["good", "üa\ufffdb", "good"]

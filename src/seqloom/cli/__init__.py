@@ -22,6 +22,7 @@ COMMANDS = (
     *("evaluate", "score", "average", "shortlist", "export", "import", "inspect", "prove", "report", "infer"),
     *("beam-tree", "vocabulary", "toy-data"),
 )
+PRINTING = (["translate"], ["score"])  # commands whose whole result is what they print
 
 
 def application(*commands: str) -> typer.Typer:
@@ -58,7 +59,10 @@ def _options(
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 failed, 2 the user's arguments or configuration, 130 and 143 interrupted."""
+    unheard = sys.stdout is None and sys.argv[1:2] in PRINTING
     _open_what_is_closed()
+    if unheard:
+        _fail("there is no standard output: it was closed before the command began", 2)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is, whatever the locale says
     logging.basicConfig(level=logging.WARNING, format="seqloom: %(message)s", stream=sys.stderr)

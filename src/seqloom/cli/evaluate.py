@@ -77,7 +77,7 @@ def command(
         for score in scores:
             print(score)
     if len(runs) == 1:
-        how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary, guard)}
+        how = {"checkpoint": models.checkpoint, "tag": tag, "search": _said(chosen, glossary, bool(guard))}
         keep(runs[0], TestSet.of(source, reference, [sources, references]), named, **how)
 
 

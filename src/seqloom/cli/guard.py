@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from seqloom.translation import Translation
 
 HELP = "Translate a line again where its translation is degenerate."
-Option = Annotated[bool, typer.Option("--guard/--no-guard", help=HELP)]
+Option = Annotated[bool | None, typer.Option("--guard/--no-guard", help=HELP)]
 
 
-def guard(run: Path, wanted: bool) -> Guard | None:
+def guard(run: Path, wanted: bool | None) -> Guard | None:
     """What guards a run's translations, if anything is to; it knows of lengths what the run has facts about."""
     from seqloom.guard import Guard
 

@@ -9,7 +9,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from seqloom.cli.groups import Group
-from seqloom.errors import UsageError
+from seqloom.cli.notices import tell_truncated
+from seqloom.errors import SeqloomError, UsageError
 
 if TYPE_CHECKING:
     from seqloom.search import SearchOptions
@@ -28,18 +29,35 @@ def check_alone(*groups: Group, **others: object) -> None:
             raise UsageError(f"--interactive reads what is typed and writes plain text; leave out {option}")
 
 
+class Interrupted(SeqloomError):
+    """Whoever typed has had enough; the command doesn't wait for the translation under way, and exits with 130."""
+
+    exit_code = 130
+
+
 def converse(translator: Translator, options: SearchOptions, tag: str | None) -> None:
     """Translate line by line until there is no more; on a terminal, what is certain so far is shown at once."""
+    translator.check(options, tag)
+    try:
+        for number, line in enumerate(_lines()):
+            _answer(translator, options, tag, line)
+            if translator.truncates(line, options, tag=tag):
+                tell_truncated(number, options.max_source_length)
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()
+        raise Interrupted("interrupted") from None
+
+
+def _answer(translator: Translator, options: SearchOptions, tag: str | None, line: str) -> None:
     from seqloom.cli.lines import one_line
 
-    translator.check(options, tag)
-    for line in _lines():
-        texts = (one_line(text) for text in translator.stream_tokens(line, options, tag=tag))
-        if sys.stdout.isatty():
-            show(texts)
-        else:
-            *_, last = texts
-            print(last, flush=True)
+    texts = (one_line(text) for text in translator.stream_tokens(line, options, tag=tag))
+    if sys.stdout.isatty():
+        show(texts)
+    else:
+        *_, last = texts
+        print(last, flush=True)
 
 
 def show(texts: Iterable[str]) -> None:

@@ -25,11 +25,7 @@ def input_groups(path: Path | None) -> Iterator[list[str]]:
     The lines before one that isn't UTF-8 come before the error.  UsageError if there is no standard input.
     """
     if path is not None:
-        from seqloom.data.text import read_lines
-
-        lines = (line or "" for line in read_lines(path))
-        while group := list(islice(lines, GROUP)):
-            yield group
+        yield from _groups_of_file(path)
         return
     if sys.stdin is None:
         raise UsageError("there is no standard input: it was closed before the command began")
@@ -48,6 +44,24 @@ def input_groups(path: Path | None) -> Iterator[list[str]]:
             yield texts
         if fault:
             raise fault
+
+
+def _groups_of_file(path: Path) -> Iterator[list[str]]:
+    from seqloom.data.text import read_lines
+
+    lines = (line or "" for line in read_lines(path))
+    fault: DataError | None = None
+    while fault is None:
+        group: list[str] = []
+        try:
+            group.extend(islice(lines, GROUP))  # which keeps what came before a fault
+        except DataError as error:
+            fault = error
+        if group:
+            yield group
+        elif fault is None:
+            return
+    raise fault
 
 
 def _arriving(stream: int) -> Iterator[list[bytes]]:

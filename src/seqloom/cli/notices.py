@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 ENOUGH = 10  # tokens; a word or two say nothing of a text
 
 
-def tell_truncated(number: int, translation: Translation, most: int) -> None:
-    """Say so if only the beginning of a line, counted from 0, was translated."""
-    if translation.truncated:
-        print(
-            f"seqloom: line {number + 1} is longer than {most} tokens: only its beginning was translated",
-            file=sys.stderr,
-        )
+def tell_truncated(number: int, most: int) -> None:
+    """Say that only the beginning of a line, counted from 0, was translated."""
+    print(
+        f"seqloom: line {number + 1} is longer than {most} tokens: only its beginning was translated", file=sys.stderr
+    )
 
 
 class UnknownNotice:

@@ -28,9 +28,6 @@ Runs = Annotated[
 class Normalisation(Group):
     """How log-probabilities become scores."""
 
-    patience: Annotated[
-        float | None, typer.Option("--patience", help="Search on till this times the beam's size is found; or inf.")
-    ] = None
     length_penalty: Annotated[float | None, typer.Option("--length-penalty", help="Alpha of Wu et al.; 0 is none.")] = (
         None
     )
@@ -46,6 +43,9 @@ class Beam(Normalisation):
     beam_size: Annotated[int | None, typer.Option("--beam-size", "-b", help="Hypotheses kept; 1 is greedy search.")] = (
         None
     )
+    patience: Annotated[
+        float | None, typer.Option("--patience", help="Search on till this times the beam's size is found; or inf.")
+    ] = None
     coverage_penalty: Annotated[
         float | None, typer.Option("--coverage-penalty", help="Beta of Wu et al.: wants all of a source looked at.")
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -48,8 +49,11 @@ class Reranking(Group):
         if self.mbr and self.rerank_with:
             raise UsageError("--mbr and --rerank-with each give an order of their own; choose one")
         for name in ("reverse_weight", "length_weight"):
-            if getattr(self, name) is not None and not self.rerank_with:
-                raise UsageError(f"--{name.replace('_', '-')} is for --rerank-with")
+            weight, option = getattr(self, name), f"--{name.replace('_', '-')}"
+            if weight is not None and not self.rerank_with:
+                raise UsageError(f"{option} is for --rerank-with")
+            if weight is not None and not math.isfinite(weight):
+                raise UsageError(f"{option} must be a finite number, got {weight}")
         if self.candidates is not None and not self:
             raise UsageError("--candidates is for --mbr and --rerank-with; --n-best says how many translations you get")
 
@@ -64,6 +68,11 @@ class Reranking(Group):
             raise UsageError(
                 f"there is nothing to choose from {candidates} for --n-best {chosen.n_best}: "
                 "say --candidates, or make the beam wider"
+            )
+        if candidates > chosen.beam_size and not chosen.sample:
+            raise UsageError(
+                f"a beam of {chosen.beam_size} has no {candidates} candidates: say --beam-size {candidates}, or fewer "
+                "--candidates"
             )
         return options.checked(partial(replace, chosen), n_best=candidates)
 

@@ -43,7 +43,7 @@ class Total:
     """Says on standard error how probable a text is as a whole, and which lines were cut."""
 
     def __init__(self) -> None:
-        self.lines, self.tokens, self.log_prob = 0, 0, 0.0
+        self.lines, self.tokens, self.log_prob, self.impossible = 0, 0, 0.0, 0
 
     def hear(self, number: int, scored: Scored) -> None:
         """Count a line; those whose source is empty have no tokens."""
@@ -51,12 +51,14 @@ class Total:
             print(f"seqloom: line {number + 1} is too long: only its beginning was scored", file=sys.stderr)
         self.lines, self.tokens = self.lines + 1, self.tokens + len(scored.token_log_probs)
         self.log_prob += sum(scored.token_log_probs)
+        self.impossible += scored.log_prob == -math.inf
 
     def give(self) -> None:
         """Say it."""
         perplexity = math.exp(min(-self.log_prob / max(self.tokens, 1), 700))
+        less = f"; {self.impossible:,} impossible and left out: of an empty source" if self.impossible else ""
         print(
             f"seqloom: {self.lines:,} lines, {self.tokens:,} tokens, log-probability {self.log_prob:.2f}, "
-            f"perplexity {perplexity:.2f} per token",
+            f"perplexity {perplexity:.2f} per token{less}",
             file=sys.stderr,
         )

@@ -27,7 +27,7 @@ def command(
     input: Annotated[Path | None, typer.Option("--input", "-i", help="Read this file, not standard input.")] = None,
     tag: options.Tag = None,
     glossary: glossaries.Option = None,
-    guard: guards.Option = True,
+    guard: guards.Option = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Translate what is typed, shown as it comes.")
     ] = False,
@@ -37,7 +37,7 @@ def command(
     With --n-best and without --json, lines are "NUMBER ||| TEXT ||| FEATURES ||| SCORE", numbers counted from 0.
     """
     if interactive:
-        check_alone(output, reranking, prefix, input=input, glossary=glossary)
+        check_alone(output, reranking, prefix, input=input, glossary=glossary, guard=guard)
         translator = options.translator(runs, models)
         return converse(translator, options.search(translator.options, search), tag)
 
@@ -52,7 +52,7 @@ def command(
     translator.check(chosen, tag)  # before anyone waits for input
     reranker = reranking.reranker(chosen, models, tag)
     terms, honoured = glossaries.read(glossary, chosen), glossaries.Honoured()
-    guarded, watched = guards.guard(runs[0], guard), guards.Watched()
+    guarded, watched = guards.guard(runs[0], guard is not False), guards.Watched()
     asked = {"attention": writer.attention, "words": writer.words}
     first, notice = 0, UnknownNotice()
     for group in input_groups(input):
@@ -64,7 +64,8 @@ def command(
             honoured.hear(number, translation.glossary)
             watched.hear(translation)
             notice.hear(translation)
-            tell_truncated(number, translation, chosen.max_source_length)
+            if translation.truncated:
+                tell_truncated(number, chosen.max_source_length)
             writer.write(number, translation)
         first += len(group)
         sys.stdout.flush()

@@ -73,22 +73,30 @@ class Writer(ABC):
         return soft(translation, alternative)
 
 
+def _field(text: str) -> str:
+    """A text as one field of a line, with Moses's signs for what would divide it."""
+    return one_line(text).replace("|||", "&#124;" * 3)
+
+
 class Plain(Writer):
     """A line for each line: its best translation."""
 
     def write(self, number: int, translation: Translation) -> None:
         best = translation.alternatives[:1]
-        print(one_line(translation.text) + "".join(self.aligned(translation, one) for one in best))
+        text = _field(translation.text) if self.alignment else one_line(translation.text)
+        print(text + "".join(self.aligned(translation, one) for one in best))
 
 
 class NBest(Writer):
     """A line for each alternative, as Moses and Marian write them: number, text, features, score."""
 
     def write(self, number: int, translation: Translation) -> None:
+        if not translation.alternatives:  # of what is empty
+            print(f"{number} ||| {' ||| ' if self.alignment else ''} ||| F0= {0:.4f} ||| {0:.4f}")
         for one in translation.alternatives[: self.n_best]:
             named = {"F0": one.log_prob, **one.features}
             features = "".join(f" {name}= {value:.4f}" for name, value in named.items())
-            text = one_line(one.text) + self.aligned(translation, one)
+            text = _field(one.text) + self.aligned(translation, one)
             print(f"{number} ||| {text} |||{features} ||| {one.score:.4f}")
 
 

@@ -78,7 +78,7 @@ def _decoded(raw: bytes, where: str, errors: Errors) -> str | None:
             column = len(raw[: error.start].decode()) + 1
             raise DataError(
                 f"{where} is not UTF-8 (byte 0x{raw[error.start]:02x} at column {column});"
-                " convert the file, or train with data.errors: skip or replace"
+                " convert the file (in training, data.errors: skip or replace will do)"
             ) from error
         text = raw.decode(errors="replace")
     return text.replace("\0", " ")

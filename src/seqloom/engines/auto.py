@@ -32,11 +32,18 @@ class AutoEngine(Engine):
         return self._load()
 
     def search(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        return self._searched(sources, request, "The %s engine knows %s; the native engine translates.")
+
+    def search_again(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        again = "What is degenerate is searched for again by the native engine: the %s engine knows %s."
+        return self._searched(sources, request, again)
+
+    def _searched(self, sources: Sequence[Sequence[int]], request: Request, notice: str) -> list[Found]:
         reason = self.refusal_of_fast(request)
         if reason is None:
             return self.fast.search(sources, request)
         if "_other" not in vars(self):
-            log.warning("The %s engine knows %s; the native engine translates.", self.fast.name, reason)
+            log.warning(notice, self.fast.name, reason)
         return self._by_the_other(sources, request)
 
     def _by_the_other(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:

@@ -62,6 +62,10 @@ class Engine(ABC):
         Raises UsageError for a wish that this engine can't grant.
         """
 
+    def search_again(self, sources: Sequence[Sequence[int]], request: Request) -> list[Found]:
+        """The same for what a guard wishes, and not the user."""
+        return self.search(sources, request)
+
     def batch_tokens(self, options: SearchOptions) -> int:
         """How many source tokens, padding included, are best searched together, unless it makes batches itself."""
         return BATCH_TOKENS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,6 +13,7 @@ COUNTS = (
     *("beam_size", "n_best", "min_length", "max_length", "max_source_length"),
     *("no_repeat_ngram", "diverse_groups", "top_k"),
 )  # options that are at least 1, or None
+NUMBERS = ("patience", "length_penalty", "coverage_penalty", "diversity", "temperature", "top_p")  # or None
 DIVERSITY = 0.5
 LEAST_SEEN = 1e-4  # of the attention to one source position; there is no logarithm of 0
 
@@ -77,6 +79,8 @@ class SearchOptions:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        """Raises ValueError for a value that can't be meant, and TypeError for one of another type."""
+        self._check_types()
         for name in COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -94,6 +98,16 @@ class SearchOptions:
             raise ValueError(f"unknown must be never, show or copy, got {self.unknown!r}")
         if self.dictionary is not None and self.unknown != "copy":
             raise ValueError(f"a dictionary is for unknown: copy, got unknown: {self.unknown}")
+
+    def _check_types(self) -> None:
+        for names, kind, noun in (((*COUNTS, "seed"), Integral, "an integer"), (NUMBERS, Real, "a number")):
+            for name in names:
+                value, may_lack = getattr(self, name), getattr(SearchOptions, name) is None
+                if (value is not None or not may_lack) and (isinstance(value, bool) or not isinstance(value, kind)):
+                    raise TypeError(f"{name} must be {noun}, got {value!r}")
+        phrases: object = self.forbid
+        if isinstance(phrases, str) or not all(isinstance(phrase, str) for phrase in self.forbid):
+            raise TypeError(f"forbid takes several phrases, as in forbid=('Hund', 'Katze'), got {self.forbid!r}")
 
     def _check_lengths(self) -> None:
         if self.length_penalty_kind not in get_args(LengthPenalty):

@@ -17,6 +17,7 @@ from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role
 from seqloom.tokenizers.byte_pairs import BytePairs
 from seqloom.tokenizers.segmentation import Segmentation, restored, role
 from seqloom.tokenizers.sentencepiece import encodable
+from seqloom.tokenizers.spellings import separate_spellings, spellings_with
 from seqloom.tokenizers.symbols import Symbols
 from seqloom.vocabulary import SPECIALS, UNK, Vocabulary
 
@@ -108,6 +109,16 @@ class PieceList(Symbols):
         if self.segmentation == "sentencepiece":
             return [*tags, *(piece.replace("▁", " ") for piece in pieces)]
         return [*tags, *(piece.removesuffix("@@") if self.segmentation == "bpe" else piece for piece in pieces)]
+
+    def spellings(self, phrase: str) -> list[list[int]]:
+        """The ways to cut the phrase into pieces, glued to punctuation or not, where they can be known."""
+        usual, symbols = super().spellings(phrase), self.vocabulary.symbols
+        apart = frozenset((*self.tags, *self._pieces.silent, *self.unwritten))
+        if self.segmentation == "none":
+            return separate_spellings(symbols, self.split(phrase), apart)
+        if self.segmentation == "bpe" or self.cut == "blanks":
+            return usual
+        return spellings_with(symbols, "", apart).of("".join(self.split(phrase))) or usual
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._text(ids, repeat(UNKNOWN_TEXT))

@@ -13,12 +13,11 @@ from seqloom.errors import DataError, SeqloomError, UsageError
 from seqloom.registry import register
 from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role, Tokenizer
 from seqloom.tokenizers.resegmentation import Resegmentation
-from seqloom.tokenizers.segmentation import cuts
+from seqloom.tokenizers.spellings import Spellings
 from seqloom.vocabulary import BOS, EOS, SPECIALS, UNK, Vocabulary
 
 CHUNK = 2000  # characters; longer lines are cut for training, because the library skips lines of too many bytes
 SAMPLE = 2_000_000  # lines; of more, so many are drawn
-SPELLINGS = 500  # of a phrase
 THREADS = 2  # part of the result: sums are made in an order that depends on it
 log = logging.getLogger(__name__)
 
@@ -113,16 +112,16 @@ class SentencePiece(Tokenizer):
         return [piece.replace("▁", " ") for piece in pieces]  # a piece that is unknown is the text itself
 
     def spellings(self, phrase: str) -> list[list[int]]:
-        """Every way to cut the phrase into pieces; the shortest `SPELLINGS` of them."""
+        """The ways to cut the phrase into pieces, behind a blank or glued to punctuation."""
         usual = super().spellings(phrase)
         written = "".join(self.vocabulary.lookup(usual[0])) if usual else ""
-        return cuts(written, self._piece_ids, most=SPELLINGS) or usual  # no pieces where it has bytes
+        return self._spellings.of(written) or usual  # no pieces where it has bytes
 
     @cached_property
-    def _piece_ids(self) -> dict[str, int]:
+    def _spellings(self) -> Spellings:
         model, symbols = self._processor, self.vocabulary.symbols
         apart = (model.is_control, model.is_unknown, model.is_byte)
-        return {symbol: i for i, symbol in enumerate(symbols) if not any(is_so(i) for is_so in apart)}
+        return Spellings({symbol: i for i, symbol in enumerate(symbols) if not any(is_so(i) for is_so in apart)})
 
     def role(self, symbol: str) -> Role:
         return "begins" if symbol.startswith("▁") else "continues"
@@ -156,7 +155,7 @@ class SentencePiece(Tokenizer):
             raise ValueError("it is not a sentencepiece model") from error
         self._vocabulary = Vocabulary([processor.id_to_piece(i) for i in range(processor.get_piece_size())])
         self._processor = processor
-        for made in ("_resegmentation", "_piece_ids"):
+        for made in ("_resegmentation", "_spellings"):
             self.__dict__.pop(made, None)
 
 

@@ -12,6 +12,7 @@ from seqloom.errors import DataError
 from seqloom.registry import register
 from seqloom.tokenizers.base import SILENT, UNKNOWN_TEXT, Role, Tokenizer
 from seqloom.tokenizers.segmentation import Segmentation, restored, role
+from seqloom.tokenizers.spellings import separate_spellings
 from seqloom.vocabulary import SPECIALS, UNK, Vocabulary
 
 
@@ -108,6 +109,12 @@ class Words(Symbols):
 
     def written(self, text: str) -> list[str]:
         return text.split()
+
+    def spellings(self, phrase: str) -> list[list[int]]:
+        """The words of the phrase, and those that have punctuation on them, too."""
+        if self.segmentation != "none":
+            return super().spellings(phrase)
+        return separate_spellings(self.vocabulary.symbols, self.split(phrase))
 
 
 @register("characters")
