@@ -20,6 +20,7 @@ from seqloom.engines.ctranslate2 import CTranslate2Engine
 from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.exporting.ctranslate2 import export
+from seqloom.registry import ConfigError
 
 LINES = ["a b c", "d", "j i h g f", ""]
 SMALL = "layers: 1, heads: 2, feedforward: 16, dropout: 0.0"
@@ -76,6 +77,26 @@ def test_what_the_export_can_not_do_is_done_in_batches(trained: Path, monkeypatc
     assert texts[0] == texts[1]
     whole, *parts = sizes
     assert max(parts) < whole == sum(parts)
+
+
+@pytest.mark.parametrize("engine", loading.ENGINES)
+def test_a_run_searches_as_its_configuration_says_now(run: Path, engine: str) -> None:
+    config = run / "config.yml"
+    text = config.read_text("utf8")
+    assert "  max_length:\n" in text
+    config.write_text(text.replace("  max_length:\n", "  max_length: 3\n"), "utf8")
+    translator = loading.load(run, engine=engine)
+    assert translator.options == read_config(config).search
+    assert max(len(one.alternatives[0].tokens) for one in translator.translate(LINES) if one.alternatives) == 2
+    assert loading.load(run / "exports" / "ctranslate2-float32").options.max_length is None
+
+
+@pytest.mark.parametrize("engine", loading.ENGINES)
+def test_a_mistake_in_the_runs_options_is_named_whatever_the_engine(run: Path, engine: str) -> None:
+    config = run / "config.yml"
+    config.write_text(config.read_text("utf8").replace("  max_length:\n", "  max_lenght: 3\n"), "utf8")
+    with pytest.raises(ConfigError, match=r"config.yml:\d+:3: .*search has no such key; did you mean 'max_length'"):
+        loading.load(run, engine=engine)
 
 
 def test_auto_leaves_an_export_of_other_weights_alone(run: Path) -> None:
@@ -191,12 +212,17 @@ def test_translating_with_an_export_imports_nothing_slow(trained: Path, argument
     assert done.stderr == "[]\n"
 
 
+def slow_imports(run: Path) -> str:
+    """What translating a line with a run imports of what is slow."""
+    command = [sys.executable, "-c", PLAIN, "translate", str(run)]
+    return subprocess.run(command, input="a b c\n", capture_output=True, text=True, check=True).stderr
+
+
 def test_auto_imports_nothing_slow_where_the_export_will_do(trained: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN, "translate", str(trained)],
-        input="a b c\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == "[]\n"
+    assert slow_imports(trained) == "[]\n"
+
+
+def test_options_that_changed_since_the_export_are_read_without_pytorch(run: Path) -> None:
+    config = run / "config.yml"
+    config.write_text(config.read_text("utf8").replace("  max_length:\n", "  max_length: 3\n"), "utf8")
+    assert slow_imports(run) == "['ruamel.yaml']\n"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from seqloom.checkpoint import Checkpoints
 from seqloom.engines.auto import AutoEngine
 from seqloom.engines.base import Engine
 from seqloom.errors import CheckpointError, SeqloomError, UsageError
+from seqloom.search.options import SearchOptions
 from seqloom.translate import Translator
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def load(
 
     `checkpoint` is "best" (by `train.keep_best`), "last", or a step.  A damaged checkpoint is named in a warning and
     the newest whole one is used.  With an `ensemble` of other run directories their models and this one translate
-    together, searching as this run does.
+    together, searching as this run does.  Where a run is named its own config.yml says how to search, whichever engine
+    runs it; an export that is named itself searches as its run did when it was made.
 
     The `engine` "auto" takes the run's fastest proven export that was made of these very weights, if there is one in
     RUN/exports, and the native engine for whatever that can't do; it says so once.  Raises CheckpointError where there
@@ -72,7 +75,8 @@ def load(
             f"{place} has no export of these weights for the engine {engine}; make one: "
             f"seqloom export {place} --to {engine}"
         )
-    return bundles.load(exports[0], device=device, verify=verify)
+    exported = bundles.load(exports[0], device=device, verify=verify)
+    return Translator(exported.engine, exported.tokenizers, _search_of(place, exports[0], exported.options))
 
 
 def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
@@ -138,5 +142,26 @@ def _fastest(run: Path, exports: list[Path], checkpoint: str | int, device: str,
         except SeqloomError as error:
             log.warning("%s; going on without it.", error)
             continue
-        return Translator(AutoEngine(fast.engine, native), fast.tokenizers, fast.options)
+        return Translator(AutoEngine(fast.engine, native), fast.tokenizers, _search_of(run, export, fast.options))
     return _native(run, checkpoint, (), device, verify)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Searching:
+    """What is read of a run's configuration where the rest isn't needed."""
+
+    search: SearchOptions = SearchOptions()
+
+
+def _search_of(run: Path, export: Path, exported: SearchOptions) -> SearchOptions:
+    """What a run's config.yml says of searching, which may be something else than when its export was made.
+
+    Raises ConfigError where it says what can't be meant.
+    """
+    from seqloom.config import Tree, build, read
+    from seqloom.config.tree import text_of
+
+    if text_of(run / "config.yml") == text_of(export / "config.yml"):
+        return exported  # reading YAML takes as long as translating a line
+    whole = read(run / "config.yml")
+    return build(_Searching, Tree({"search": whole.value.get("search")}, whole.origins)).search
