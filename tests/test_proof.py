@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from seqloom.averaging import average
 from seqloom.cli.prove import command
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError
+from seqloom.exporting.ctranslate2 import export as to_ctranslate2
+from seqloom.exporting.onnx import export as to_onnx
 from seqloom.proof import FILE, UNKNOWN, Golden, changes, chosen_texts
 from seqloom.tokenizers import Words
 
@@ -92,6 +95,28 @@ def test_whatever_changes_what_a_model_says_is_found(run: Path, what: str, monke
         edit(run / FILE, lambda said: said["triples"][-1].__setitem__(2, said["triples"][-1][2] + 0.01))
     with pytest.raises(CheckpointError, match="is not the model that it was"):
         runs.load(run)
+
+
+WRITERS: dict[str, Callable[..., Any]] = {
+    "ctranslate2": to_ctranslate2,
+    "onnx": to_onnx,
+    "average": partial(average, last=1),
+    "average of others": partial(average, steps=[20]),  # than the golden texts are of
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_what_has_drifted_is_neither_exported_nor_averaged(
+    run: Path, tmp_path: Path, write: Callable[..., Any]
+) -> None:
+    config = (run / "config.yml").read_text("utf8")
+    (run / "config.yml").write_text(config.replace("reverse_source: false", "reverse_source: true"), "utf8")
+    with pytest.raises(CheckpointError, match=f"^{run} is not the model that it was"):
+        write(run, tmp_path / "made")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    if write not in (to_ctranslate2, to_onnx):  # which can't express such a model
+        write(run, tmp_path / "made", verify=False)
+        assert (tmp_path / "made").is_dir()
 
 
 def test_other_versions_and_other_checkpoints_are_no_drift(run: Path) -> None:

@@ -178,11 +178,11 @@ class Trained:
         cores = torch.get_num_threads()
         return NativeEngine(model, device=device, precision=self.precision, shortlist=shortlist, cores=cores)
 
-    def verify(self, device: torch.device) -> None:
+    def verify(self, device: torch.device | str) -> None:
         """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""
         golden = Golden.read(self.directory / GOLDEN)
         if golden is not None and golden.weights == self.weights:
-            least = 1.0 if device.type == "cpu" and self.precision == "float32" else LEAST_ELSEWHERE
+            least = 1.0 if torch.device(device).type == "cpu" and self.precision == "float32" else LEAST_ELSEWHERE
             replay(self.translator(device), golden, name=str(self.directory), least=least)
 
 

@@ -41,6 +41,7 @@ def export(
     lines: int = 200,
     least_agreement: float | None = None,
     most_bleu_loss: float = BLEU_LOSS,
+    verify: bool = True,
 ) -> tuple[Path, Comparison | None]:
     """Write a run's model for CTranslate2 into a directory, by default RUN/exports/ctranslate2-PRECISION; say where.
 
@@ -50,11 +51,14 @@ def export(
 
     `positions` is how many have a vector, where the model can say that of any; by default as many as the run's longest
     source and target need.  Raises UsageError, naming the option, for a model that CTranslate2 can't express, and where
-    the directory holds something else than an export.
+    the directory holds something else than an export; and CheckpointError where, unless `verify` is False, the run
+    doesn't make of its golden texts what it made of them when it was trained.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     trained = Trained.read(run, checkpoint)
+    if verify:
+        trained.verify("cpu")
     config, tokenizers, model = trained.config, trained.tokenizers, trained.model
     count = positions or _positions(config.search)
     directory = directory or place_of(run, precision)
