@@ -142,6 +142,31 @@ def test_a_damaged_file_is_a_sentence(run: Path, text: str) -> None:
     assert str(refused.value) == f"{run / FILE} is damaged: it holds no golden triples; remove it or make it anew"
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("search", {"beam_sise": 3}),
+        ("search", {"beam_size": 0}),
+        ("search", {"beam_size": "3"}),
+        ("search", {"beam_size": 2.5}),
+        ("search", {"max_length": [3]}),
+        ("search", {"max_source_length": None}),
+        ("search", {"dictionary": "words.tsv"}),
+        ("search", []),
+        ("triples", [["a", "b", "1.0"]]),
+        ("triples", [["a", "b", None]]),
+        ("triples", [["a", 3, 1.0]]),
+        ("triples", [["a", "b"]]),
+        ("weights", 3),
+    ],
+)
+def test_what_a_file_can_not_mean_is_damage(run: Path, part: str, value: Any) -> None:
+    edit(run / FILE, lambda said: said.update({part: value}))
+    with pytest.raises(CheckpointError) as refused:
+        runs.load(run)
+    assert str(refused.value) == f"{run / FILE} is damaged: it holds no golden triples; remove it or make it anew"
+
+
 def test_a_mean_of_checkpoints_has_golden_triples_of_its_own(run: Path, tmp_path: Path) -> None:
     average(run, tmp_path / "mean")
     before, after = golden_of(run), golden_of(tmp_path / "mean")
