@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from seqloom import runs
 from seqloom.averaging import average
+from seqloom.checkpoint import Checkpoints, locked
 from seqloom.cli.prove import command
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError
@@ -126,6 +128,44 @@ def test_other_versions_and_other_checkpoints_are_no_drift(run: Path) -> None:
     with pytest.raises(CheckpointError):
         runs.load(run)
     runs.load(run, checkpoint=20)  # they are those of the best checkpoint, that of step 30
+
+
+def with_other_weights(run: Path) -> None:
+    """Have another training of the same shape in its place."""
+    checkpoints = Checkpoints(run / "checkpoints")
+    best = checkpoints.choose("best")
+    scaled = {name: weight * 2 if weight.is_floating_point() else weight for name, weight in best.model.items()}
+    shutil.rmtree(run / "checkpoints")
+    checkpoints.save(replace(best, model=scaled), keep_last=1)
+
+
+def test_weights_that_were_exchanged_are_told_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with_other_weights(run)
+    runs.load(run)
+    assert caplog.messages == [
+        f"{run / FILE} is of other weights than the best checkpoint has now, so nothing proves that this model is the "
+        f"one that was trained; where that is meant, seqloom prove {run} makes it anew."
+    ]
+    caplog.clear()
+    command(run=run, input=None, count=4)
+    runs.load(run)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("how", [{"checkpoint": "last"}, {"checkpoint": 30}, {"verify": False}], ids=str)
+def test_who_asks_for_certain_weights_or_no_proof_is_told_nothing(
+    run: Path, caplog: pytest.LogCaptureFixture, how: dict[str, Any]
+) -> None:
+    with_other_weights(run)
+    runs.load(run, **how)
+    assert not caplog.messages
+
+
+def test_a_training_under_way_has_newer_weights(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with_other_weights(run)
+    with locked(run):
+        runs.load(run)
+    assert not caplog.messages
 
 
 def test_golden_triples_can_be_left_out(toy: Path, tmp_path: Path) -> None:
