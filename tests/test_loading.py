@@ -120,6 +120,42 @@ def test_auto_goes_on_without_a_damaged_export(run: Path, caplog: pytest.LogCapt
     assert str(caught.value) == damage
 
 
+def unproven(export: Path, name: str, proof: dict[str, object] | None) -> Path:
+    """A copy of an export beside it, with this for a proof."""
+    other = Path(shutil.copytree(export, export.with_name(name)))
+    replace(bundles.Manifest.read(export), proof=proof).write(other)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("proof", "complaint"),
+    [(None, "it was never compared with its run"), ({"complaint": "3 of 9 tokens agree"}, "3 of 9 tokens agree")],
+)
+def test_an_export_that_is_not_proven_translates_last_and_says_so(
+    run: Path, caplog: pytest.LogCaptureFixture, proof: dict[str, object] | None, complaint: str
+) -> None:
+    proven = run / "exports" / "ctranslate2-float32"
+    faster = unproven(proven, "ctranslate2-int8", proof)
+    loaded = (loading.load(run, engine="ctranslate2"), loading.load(faster))
+    for engine, place in zip((one.engine for one in loaded), (proven, faster), strict=True):
+        assert isinstance(engine, CTranslate2Engine) and engine.exported.directory == place
+    assert not caplog.messages
+    shutil.rmtree(proven)
+    engine = loading.load(run, engine="ctranslate2").engine
+    assert isinstance(engine, CTranslate2Engine) and engine.exported.directory == faster
+    assert caplog.messages == [f"{faster} translates, but is not proven: {complaint}."]
+
+
+@pytest.mark.parametrize("change", [{"search": {"beam_sise": 3}}, {"proof": {}}, {"proof": 3}], ids=str)
+def test_a_manifest_that_can_not_be_meant_is_damage(run: Path, change: dict[str, object]) -> None:
+    place = run / "exports" / "ctranslate2-float32"
+    said = json.loads((place / "manifest.json").read_bytes())
+    (place / "manifest.json").write_text(json.dumps(said | change), "utf8")
+    with pytest.raises(CheckpointError) as caught:
+        loading.load(place)
+    assert str(caught.value) == f"{place / 'manifest.json'} is damaged: it does not describe an export"
+
+
 def test_auto_goes_on_where_an_export_does_not_say_what_it_is(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     manifest = run / "exports" / "ctranslate2-float32" / "manifest.json"
     manifest.write_text("{", "utf8")

@@ -53,7 +53,9 @@ class Manifest:
             said = json.loads(path.read_bytes())
             if said["format"] != FORMAT:
                 raise CheckpointError(f"{path} has format {said['format']}; this version of Seqloom reads {FORMAT}")
-            return cls(**said)
+            manifest = cls(**said)
+            manifest.options(), manifest.proven  # noqa: B018 - whether they can be told
+            return manifest
         except FileNotFoundError as error:
             raise CheckpointError(f"{directory} is no export: it has no {MANIFEST}") from error
         except (ValueError, KeyError, TypeError) as error:

@@ -47,10 +47,12 @@ def load(
     runs it; an export that is named itself searches as its run did when it was made.
 
     The `engine` "auto" takes the run's fastest proven export that was made of these very weights, if there is one in
-    RUN/exports, and the native engine for whatever that can't do; it says so once.  Raises CheckpointError where there
-    is no checkpoint, an export is damaged or, unless `verify` is False, a model doesn't make of its golden texts what
-    it made of them when it was new; and UsageError if the engine can't run this model or isn't installed, or the runs
-    of an ensemble have different tokenizers.
+    RUN/exports, and the native engine for whatever that can't do; it says so once.  "ctranslate2" takes one that isn't
+    proven where there is no other, and a warning says so.
+
+    Raises CheckpointError where there is no checkpoint, an export is damaged or, unless `verify` is False, a model
+    doesn't make of its golden texts what it made of them when it was new; and UsageError if the engine can't run this
+    model or isn't installed, or the runs of an ensemble have different tokenizers.
 
     `precision` is float32, or bfloat16 for the native engine's matrix products: faster on processors that can do them,
     and now and then another translation.  Of CTranslate2's exports each has its own.
@@ -67,16 +69,19 @@ def load(
     if ensemble:
         raise UsageError(f"an ensemble needs the native engine, got engine {engine}")
     exports = exports_of(place, checkpoint)
+    proven = [export for export in exports if bundles.Manifest.read(export).proven]
     if engine == "auto":
-        exports = [export for export in exports if bundles.Manifest.read(export).proven]
-        return _fastest(place, exports, checkpoint, device, verify)
+        return _fastest(place, proven, checkpoint, device, verify)
     if not exports:
         raise UsageError(
             f"{place} has no export of these weights for the engine {engine}; make one: "
             f"seqloom export {place} --to {engine}"
         )
-    exported = bundles.load(exports[0], device=device, verify=verify)
-    return Translator(exported.engine, exported.tokenizers, _search_of(place, exports[0], exported.options))
+    if not proven:
+        _tell_unproven(exports[0])
+    chosen = (proven or exports)[0]
+    exported = bundles.load(chosen, device=device, verify=verify)
+    return Translator(exported.engine, exported.tokenizers, _search_of(place, chosen, exported.options))
 
 
 def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
@@ -88,6 +93,12 @@ def exports_of(run: Path, checkpoint: str | int = "best") -> list[Path]:
     places = [run / "exports" / f"ctranslate2-{precision}" for precision in FASTEST]
     there = [place for place in places if bundles.is_bundle(place)]
     return [place for place in there if weights and _weights_of(place) == weights]
+
+
+def _tell_unproven(export: Path) -> None:
+    proof = bundles.Manifest.read(export).proof
+    complaint = proof["complaint"] if proof else "it was never compared with its run"
+    log.warning("%s translates, but is not proven: %s.", export, complaint)
 
 
 def _weights_of(export: Path) -> str | None:
