@@ -18,7 +18,7 @@ from seqloom.config.root import read_config
 from seqloom.engines.auto import AutoEngine
 from seqloom.engines.ctranslate2 import CTranslate2Engine
 from seqloom.engines.native import NativeEngine
-from seqloom.errors import CheckpointError, UsageError
+from seqloom.errors import CheckpointError, DataError, UsageError
 from seqloom.exporting.ctranslate2 import export
 from seqloom.registry import ConfigError
 
@@ -212,6 +212,39 @@ def test_an_export_is_no_run(trained: Path) -> None:
         with pytest.raises(CheckpointError) as refused:
             wants_run()
         assert str(refused.value) == f"{place} is an export, and this wants the run that it was made of"
+
+
+@pytest.mark.parametrize("engine", loading.ENGINES)
+def test_an_export_without_its_manifest_is_no_run_without_checkpoints(run: Path, engine: str) -> None:
+    place = run / "exports" / "ctranslate2-float32"
+    (place / "manifest.json").unlink()
+    with pytest.raises(CheckpointError) as caught:
+        loading.load(place, engine=engine)
+    assert str(caught.value) == f"{place} is a damaged export: it has no manifest.json; export the run again"
+
+
+def test_a_run_of_an_ensemble_that_holds_another_model_is_named(trained: Path, run: Path) -> None:
+    config = run / "config.yml"
+    config.write_text(config.read_text("utf8").replace("size: 16", "size: 8"), "utf8")
+    with pytest.raises(CheckpointError, match=f"^{run} can't be loaded: the checkpoint holds another model: "):
+        loading.load(trained, ensemble=[run])
+
+
+def test_an_export_without_validation_data_says_how_to_do_without(run: Path, toy: Path) -> None:
+    config = run / "config.yml"
+    config.write_text(config.read_text("utf8").replace("valid.source", "gone.source"), "utf8")
+    with pytest.raises(DataError) as caught:
+        export(run, precision="float32")
+    assert str(caught.value).startswith(f"{toy / 'gone.source'}: no such file")
+    assert "leave the comparison out: --prove-lines 0" in str(caught.value)
+    assert export(run, precision="float32", lines=0)[1] is None
+
+
+@pytest.mark.parametrize("parent", ["/proc", "file"])
+def test_a_place_where_no_export_can_be_made_is_named_itself(run: Path, tmp_path: Path, parent: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=f"^{tmp_path / parent / 'x'} can't be made: "):
+        export(run, tmp_path / parent / "x", precision="float32", lines=0)
 
 
 def test_an_export_is_replaced_and_nothing_else_is(run: Path, tmp_path: Path) -> None:

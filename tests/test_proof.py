@@ -217,6 +217,11 @@ def test_a_mean_of_checkpoints_has_golden_triples_of_its_own(run: Path, tmp_path
     runs.load(tmp_path / "mean")
 
 
+def test_a_place_where_no_mean_can_be_written_is_named_itself(run: Path) -> None:
+    with pytest.raises(CheckpointError, match="^/proc/mean could not be written: "):
+        average(run, Path("/proc/mean"))
+
+
 def test_a_run_without_golden_triples_gets_some(run: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / FILE).unlink()
     runs.load(run)

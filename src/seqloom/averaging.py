@@ -56,6 +56,8 @@ def average(
         if golden:  # what the checkpoints made of these texts holds no more
             prove(aside, [triple.source for triple in golden.triples])
         aside.rename(output)
+    except OSError as error:
+        raise CheckpointError(f"{output} could not be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return chosen

@@ -62,6 +62,7 @@ def load(
     if precision:
         return _native(Path(directory), checkpoint, ensemble, device, verify, _checked(precision, directory, engine))
     place = Path(directory)
+    bundles.check_has_manifest(place)
     if bundles.is_bundle(place):
         return _exported(place, ensemble, device, engine, verify)
     if engine == "native" or (ensemble and engine == "auto"):

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from seqloom.bundles import is_bundle
+from seqloom.bundles import check_has_manifest, is_bundle
 from seqloom.checkpoint import Checkpoint, Checkpoints, is_locked, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
@@ -32,7 +32,7 @@ from seqloom.data.rows import Pair
 from seqloom.doctor import consult
 from seqloom.engines.native import NativeEngine
 from seqloom.engines.packed import Precision, laid_out
-from seqloom.errors import CheckpointError, UsageError
+from seqloom.errors import CheckpointError, SeqloomError, UsageError
 from seqloom.fitting import fitted, with_batch_tokens
 from seqloom.hardware import find_device, keep_freed_memory, suit_training
 from seqloom.hooks import Facts, MetricsFile
@@ -162,7 +162,10 @@ class Trained:
         checkpoints = Checkpoints(directory / "checkpoints")
         chosen = checkpoints.choose(checkpoint)
         model = build_model(config.model, tokenizers)
-        load_model(model, chosen.model)
+        try:
+            load_model(model, chosen.model)
+        except SeqloomError as error:
+            raise CheckpointError(f"{directory} can't be loaded: {error}") from error
         weights = checkpoints.weights(chosen.step) or ""
         return cls(directory, config, tokenizers, model.eval(), weights, asked=checkpoint)
 
@@ -209,6 +212,7 @@ class Trained:
 
 def check_is_run(directory: Path) -> None:
     """Raises CheckpointError unless there is a run in this directory."""
+    check_has_manifest(directory)
     if not (directory / "config.yml").exists():
         missing = "there is no such directory" if not directory.exists() else "it has no config.yml"
         raise CheckpointError(f"{directory} is not a run directory: {missing}")

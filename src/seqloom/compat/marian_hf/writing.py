@@ -18,7 +18,7 @@ from seqloom.compat.marian_hf.names import EPSILON, NAMES, PAD
 from seqloom.compat.transformers import their_layers
 from seqloom.config import describe
 from seqloom.config.root import read_config
-from seqloom.errors import UsageError
+from seqloom.errors import CheckpointError, UsageError
 from seqloom.layers.positions import sinusoids
 from seqloom.runs import Trained
 from seqloom.tokenizers import PieceList, SentencePiece, Tokenizer, Tokenizers
@@ -64,6 +64,8 @@ def write(run: Path, directory: Path, *, checkpoint: str = "best", verify: bool 
             (aside / f"{side}.spm").write_bytes(data)
         (aside / "model.safetensors").write_bytes(safetensors.torch.save(tensors, {"format": "pt"}))
         aside.rename(directory)
+    except OSError as error:
+        raise CheckpointError(f"{directory} could not be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
