@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from hypothesis import strategies as st
 
 from seqloom import runs
 from seqloom.averaging import average
+from seqloom.checkpoint import Checkpoints, locked
 from seqloom.cli.prove import command
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError
+from seqloom.exporting.ctranslate2 import export as to_ctranslate2
+from seqloom.exporting.onnx import export as to_onnx
 from seqloom.proof import FILE, UNKNOWN, Golden, changes, chosen_texts
 from seqloom.tokenizers import Words
 
@@ -94,6 +99,28 @@ def test_whatever_changes_what_a_model_says_is_found(run: Path, what: str, monke
         runs.load(run)
 
 
+WRITERS: dict[str, Callable[..., Any]] = {
+    "ctranslate2": to_ctranslate2,
+    "onnx": to_onnx,
+    "average": partial(average, last=1),
+    "average of others": partial(average, steps=[20]),  # than the golden texts are of
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_what_has_drifted_is_neither_exported_nor_averaged(
+    run: Path, tmp_path: Path, write: Callable[..., Any]
+) -> None:
+    config = (run / "config.yml").read_text("utf8")
+    (run / "config.yml").write_text(config.replace("reverse_source: false", "reverse_source: true"), "utf8")
+    with pytest.raises(CheckpointError, match=f"^{run} is not the model that it was"):
+        write(run, tmp_path / "made")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    if write not in (to_ctranslate2, to_onnx):  # which can't express such a model
+        write(run, tmp_path / "made", verify=False)
+        assert (tmp_path / "made").is_dir()
+
+
 def test_other_versions_and_other_checkpoints_are_no_drift(run: Path) -> None:
     edit(run / FILE, lambda said: said["versions"].update(torch="0.1"))
     runs.load(run)
@@ -101,6 +128,44 @@ def test_other_versions_and_other_checkpoints_are_no_drift(run: Path) -> None:
     with pytest.raises(CheckpointError):
         runs.load(run)
     runs.load(run, checkpoint=20)  # they are those of the best checkpoint, that of step 30
+
+
+def with_other_weights(run: Path) -> None:
+    """Have another training of the same shape in its place."""
+    checkpoints = Checkpoints(run / "checkpoints")
+    best = checkpoints.choose("best")
+    scaled = {name: weight * 2 if weight.is_floating_point() else weight for name, weight in best.model.items()}
+    shutil.rmtree(run / "checkpoints")
+    checkpoints.save(replace(best, model=scaled), keep_last=1)
+
+
+def test_weights_that_were_exchanged_are_told_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with_other_weights(run)
+    runs.load(run)
+    assert caplog.messages == [
+        f"{run / FILE} is of other weights than the best checkpoint has now, so nothing proves that this model is the "
+        f"one that was trained; where that is meant, seqloom prove {run} makes it anew."
+    ]
+    caplog.clear()
+    command(run=run, input=None, count=4)
+    runs.load(run)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("how", [{"checkpoint": "last"}, {"checkpoint": 30}, {"verify": False}], ids=str)
+def test_who_asks_for_certain_weights_or_no_proof_is_told_nothing(
+    run: Path, caplog: pytest.LogCaptureFixture, how: dict[str, Any]
+) -> None:
+    with_other_weights(run)
+    runs.load(run, **how)
+    assert not caplog.messages
+
+
+def test_a_training_under_way_has_newer_weights(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with_other_weights(run)
+    with locked(run):
+        runs.load(run)
+    assert not caplog.messages
 
 
 def test_golden_triples_can_be_left_out(toy: Path, tmp_path: Path) -> None:
@@ -117,6 +182,31 @@ def test_a_damaged_file_is_a_sentence(run: Path, text: str) -> None:
     assert str(refused.value) == f"{run / FILE} is damaged: it holds no golden triples; remove it or make it anew"
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("search", {"beam_sise": 3}),
+        ("search", {"beam_size": 0}),
+        ("search", {"beam_size": "3"}),
+        ("search", {"beam_size": 2.5}),
+        ("search", {"max_length": [3]}),
+        ("search", {"max_source_length": None}),
+        ("search", {"dictionary": "words.tsv"}),
+        ("search", []),
+        ("triples", [["a", "b", "1.0"]]),
+        ("triples", [["a", "b", None]]),
+        ("triples", [["a", 3, 1.0]]),
+        ("triples", [["a", "b"]]),
+        ("weights", 3),
+    ],
+)
+def test_what_a_file_can_not_mean_is_damage(run: Path, part: str, value: Any) -> None:
+    edit(run / FILE, lambda said: said.update({part: value}))
+    with pytest.raises(CheckpointError) as refused:
+        runs.load(run)
+    assert str(refused.value) == f"{run / FILE} is damaged: it holds no golden triples; remove it or make it anew"
+
+
 def test_a_mean_of_checkpoints_has_golden_triples_of_its_own(run: Path, tmp_path: Path) -> None:
     average(run, tmp_path / "mean")
     before, after = golden_of(run), golden_of(tmp_path / "mean")
@@ -125,6 +215,11 @@ def test_a_mean_of_checkpoints_has_golden_triples_of_its_own(run: Path, tmp_path
     assert changes(before, before) == 0
     assert 0 <= changes(before, after) <= 16
     runs.load(tmp_path / "mean")
+
+
+def test_a_place_where_no_mean_can_be_written_is_named_itself(run: Path) -> None:
+    with pytest.raises(CheckpointError, match="^/proc/mean could not be written: "):
+        average(run, Path("/proc/mean"))
 
 
 def test_a_run_without_golden_triples_gets_some(run: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,7 +216,8 @@ def test_weights_of_another_model_are_a_sentence(run: Path) -> None:
     text = (run / "config.yml").read_text()
     (run / "config.yml").write_text(text.replace("bidirectional: true", "bidirectional: false"))
     assert said(run) == (
-        "the checkpoint holds another model: decoder.attention.key.weight is 16x32 there and 16x16 here"
+        f"{run} can't be loaded: the checkpoint holds another model: decoder.attention.key.weight is 16x32 there and "
+        "16x16 here"
     )
 
 

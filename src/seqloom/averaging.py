@@ -16,7 +16,7 @@ from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.proof import FILE as GOLDEN
 from seqloom.proof import Golden
-from seqloom.runs import check_is_run, prove
+from seqloom.runs import Trained, check_is_run, prove
 from seqloom.train.weights import differences
 
 Weights = Mapping[str, Tensor]
@@ -29,18 +29,23 @@ def average(
     last: int | None = None,
     best: int | None = None,
     steps: Sequence[int] | None = None,
+    verify: bool = True,
 ) -> list[int]:
     """Make a run directory `output` of the mean of a run's checkpoints, https://arxiv.org/abs/1706.03762, 6.1.
 
     These are the `last` so many, or the `best` so many by `train.keep_best`, or those of certain `steps`; without any
     of these, all that the run keeps.  Returns their steps.  Raises UsageError if there are fewer than asked for, or if
-    `output` exists; CheckpointError if one is damaged or holds another model.
+    `output` exists; CheckpointError if one is damaged or holds another model or, unless `verify` is False, the run
+    doesn't make of its golden texts what it made of them when it was trained.
     """
     check_is_run(run)
     if output.exists():
         raise UsageError(f"{output} is there already; name a directory that isn't")
     checkpoints = Checkpoints(run / "checkpoints")
     chosen = _chosen(run, checkpoints.steps(), last, best, steps)
+    golden = Golden.read(run / GOLDEN)
+    if golden and verify:
+        _verify(run, golden)
     mean = mean_of(checkpoints.load(step) for step in chosen)
     aside = output.with_name(f".new-{output.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -48,12 +53,22 @@ def average(
         shutil.copytree(run / "tokenizers", aside / "tokenizers")
         shutil.copy(run / "config.yml", aside / "config.yml")
         Checkpoints(aside / "checkpoints").save(mean, keep_last=1)
-        if golden := Golden.read(run / GOLDEN):  # what the checkpoints made of these texts holds no more
+        if golden:  # what the checkpoints made of these texts holds no more
             prove(aside, [triple.source for triple in golden.triples])
         aside.rename(output)
+    except OSError as error:
+        raise CheckpointError(f"{output} could not be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return chosen
+
+
+def _verify(run: Path, golden: Golden) -> None:
+    """Replay a run's golden texts with the checkpoint that they are of, whether or not the mean is to have it."""
+    checkpoints = Checkpoints(run / "checkpoints")
+    for step in checkpoints.steps():
+        if checkpoints.weights(step) == golden.weights:
+            return Trained.read(run, step).verify("cpu")
 
 
 def mean_of(checkpoints: Iterable[Checkpoint]) -> Checkpoint:

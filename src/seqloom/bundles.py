@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MODELS = ("model.bin", "encoder.onnx")  # what engines want
 LEAST = 0.75  # of golden texts come out the same where numbers are of less precision than float32
 PATHS = ("dictionary", "forbid_file")  # of the search options
 
@@ -53,7 +54,9 @@ class Manifest:
             said = json.loads(path.read_bytes())
             if said["format"] != FORMAT:
                 raise CheckpointError(f"{path} has format {said['format']}; this version of Seqloom reads {FORMAT}")
-            return cls(**said)
+            manifest = cls(**said)
+            manifest.options(), manifest.proven  # noqa: B018 - whether they can be told
+            return manifest
         except FileNotFoundError as error:
             raise CheckpointError(f"{directory} is no export: it has no {MANIFEST}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -95,6 +98,13 @@ def _option(name: str, value: Any) -> Any:
 def is_bundle(directory: Path) -> bool:
     """Whether there is an export in this directory."""
     return (directory / MANIFEST).is_file()
+
+
+def check_has_manifest(directory: Path) -> None:
+    """Raises CheckpointError for what was an export, and isn't a run either."""
+    exported = any((directory / name).exists() for name in MODELS)
+    if exported and not is_bundle(directory) and not (directory / "checkpoints").exists():
+        raise CheckpointError(f"{directory} is a damaged export: it has no {MANIFEST}; export the run again")
 
 
 def sums(directory: Path) -> dict[str, str]:

@@ -213,6 +213,20 @@ def _read_checked(path: Path, checksum: str) -> bytes:
     return data
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether a training holds this run directory."""
+    import fcntl
+
+    try:
+        with open(directory / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # nothing was ever trained here
+        return False
+    return False
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold a run directory for this process alone; CheckpointError if another one holds it.  A crash frees it."""

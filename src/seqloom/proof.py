@@ -22,6 +22,13 @@ FILE = "golden.json"
 FORMAT = 1
 TOLERANCE = 1e-3  # of a score in float32; other threads, batches and processors change less than a tenth of it
 UNKNOWN = "☂ ꙮ Ѫ?"  # what hardly a vocabulary has
+KEPT: dict[str, Any] = {  # search options, and what they are
+    "beam_size": int,
+    "max_length": int | None,
+    "max_source_length": int,
+    "length_penalty": int | float,
+    "length_penalty_kind": str,
+}
 LONGEST = 2000  # characters; a golden text is to be quick
 
 
@@ -48,13 +55,25 @@ class Golden:
         """What a file holds; None where there is none.  Raises CheckpointError for a damaged one."""
         try:
             said = json.loads(path.read_bytes())
-            return cls(**said | {"triples": [Triple(*triple) for triple in said["triples"]]})
+            golden = cls(**said | {"triples": [Triple(*triple) for triple in said["triples"]]})
+            golden._check()
+            return golden
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{path} is damaged: it holds no golden triples; remove it or make it anew"
             ) from error
+
+    def _check(self) -> None:
+        """Raises ValueError, KeyError or TypeError for what nobody can have written here."""
+        SearchOptions(**self.search)
+        texts = [self.weights, *(text for triple in self.triples for text in triple[:2])]
+        right = [isinstance(text, str) for text in texts]
+        right += [isinstance(triple.score, int | float) for triple in self.triples]
+        right += [isinstance(value, KEPT[name]) for name, value in self.search.items()]
+        if not all(right):
+            raise TypeError("a text or a number is something else")
 
     def write(self, path: Path) -> None:
         """Write it in one step."""
@@ -66,10 +85,7 @@ class Golden:
 def golden_of(translator: Translator, texts: Sequence[str], *, weights: str, versions: dict[str, str | None]) -> Golden:
     """What this translator makes of these texts, with as much of its search as doesn't depend on anything else."""
     base = translator.options
-    search = {
-        name: getattr(base, name)
-        for name in ("beam_size", "length_penalty", "length_penalty_kind", "max_length", "max_source_length")
-    }
+    search = {name: getattr(base, name) for name in KEPT}
     triples = _triples(translator, [text for text in texts if _readable(translator, text)], search)
     return Golden(weights=weights, search=search, triples=triples, versions=versions)
 

@@ -12,6 +12,7 @@ RUN/golden.json      what the finished model made of some texts, and makes of th
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,8 +23,8 @@ from typing import Any
 
 import torch
 
-from seqloom.bundles import is_bundle
-from seqloom.checkpoint import Checkpoint, Checkpoints, locked
+from seqloom.bundles import check_has_manifest, is_bundle
+from seqloom.checkpoint import Checkpoint, Checkpoints, is_locked, locked
 from seqloom.config import describe, dump
 from seqloom.config.root import Config, read_config
 from seqloom.data.corpora import DataOptions, read_pairs
@@ -31,7 +32,7 @@ from seqloom.data.rows import Pair
 from seqloom.doctor import consult
 from seqloom.engines.native import NativeEngine
 from seqloom.engines.packed import Precision, laid_out
-from seqloom.errors import CheckpointError, UsageError
+from seqloom.errors import CheckpointError, SeqloomError, UsageError
 from seqloom.fitting import fitted, with_batch_tokens
 from seqloom.hardware import find_device, keep_freed_memory, suit_training
 from seqloom.hooks import Facts, MetricsFile
@@ -45,6 +46,8 @@ from seqloom.tasks.translation import build_model
 from seqloom.tokenizers import Tokenizers, fingerprint
 from seqloom.train import Listener, Progress, Trainer, load_model
 from seqloom.translate import Translator
+
+log = logging.getLogger(__name__)
 
 # What a resumed training must leave as it was, because weights, ids or the order of the data depend on it.
 # Hooks are not among it: what they do to weights they do once, in a new run.
@@ -149,6 +152,7 @@ class Trained:
     model: Model
     weights: str  # the SHA-256 of their file
     precision: Precision = "float32"  # of matrix products
+    asked: str | int = "best"  # which checkpoint was
 
     @classmethod
     def read(cls, directory: Path, checkpoint: str | int) -> Trained:
@@ -158,8 +162,12 @@ class Trained:
         checkpoints = Checkpoints(directory / "checkpoints")
         chosen = checkpoints.choose(checkpoint)
         model = build_model(config.model, tokenizers)
-        load_model(model, chosen.model)
-        return cls(directory, config, tokenizers, model.eval(), checkpoints.weights(chosen.step) or "")
+        try:
+            load_model(model, chosen.model)
+        except SeqloomError as error:
+            raise CheckpointError(f"{directory} can't be loaded: {error}") from error
+        weights = checkpoints.weights(chosen.step) or ""
+        return cls(directory, config, tokenizers, model.eval(), weights, asked=checkpoint)
 
     def laid_out(self, device: torch.device, precision: Precision) -> Trained:
         """The same for products of this precision there: nothing to train, and nothing to write to a file."""
@@ -178,16 +186,33 @@ class Trained:
         cores = torch.get_num_threads()
         return NativeEngine(model, device=device, precision=self.precision, shortlist=shortlist, cores=cores)
 
-    def verify(self, device: torch.device) -> None:
-        """Replay the golden texts of these weights, where there are any.  Raises CheckpointError."""
+    def verify(self, device: torch.device | str) -> None:
+        """Replay the golden texts of these weights, where there are any.  Raises CheckpointError.
+
+        Those of a finished training are of its best weights.  Where these are others now a warning says so, unless a
+        training is under way, which makes others yet.
+        """
         golden = Golden.read(self.directory / GOLDEN)
-        if golden is not None and golden.weights == self.weights:
-            least = 1.0 if device.type == "cpu" and self.precision == "float32" else LEAST_ELSEWHERE
+        if golden is not None and golden.weights != self.weights:
+            self._tell_exchanged()
+        elif golden is not None:
+            least = 1.0 if torch.device(device).type == "cpu" and self.precision == "float32" else LEAST_ELSEWHERE
             replay(self.translator(device), golden, name=str(self.directory), least=least)
+
+    def _tell_exchanged(self) -> None:
+        best = Checkpoints(self.directory / "checkpoints").weights("best")
+        if self.asked == "best" and self.weights == best and not is_locked(self.directory):
+            log.warning(
+                "%s is of other weights than the best checkpoint has now, so nothing proves that this model is the one "
+                "that was trained; where that is meant, seqloom prove %s makes it anew.",
+                self.directory / GOLDEN,
+                self.directory,
+            )
 
 
 def check_is_run(directory: Path) -> None:
     """Raises CheckpointError unless there is a run in this directory."""
+    check_has_manifest(directory)
     if not (directory / "config.yml").exists():
         missing = "there is no such directory" if not directory.exists() else "it has no config.yml"
         raise CheckpointError(f"{directory} is not a run directory: {missing}")

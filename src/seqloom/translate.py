@@ -296,6 +296,7 @@ class Translator:
             forbidden=(BOS, *unknown, *never, *(ids[0] for ids in asked.forbidden if len(ids) == 1)),
             forbidden_phrases=tuple(ids for ids in asked.forbidden if len(ids) > 1),
             attention=asked.attention or asked.copies,
+            confidence=asked.words,
             trace=asked.trace,
             listener=asked.listener,
             glossary=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,

@@ -21,13 +21,14 @@ from seqloom.engines.native import NativeEngine
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.search import SearchOptions
 from seqloom.translate import Translator
-from seqloom.vocabulary import BOS, UNK
+from seqloom.vocabulary import BOS, EOS, UNK
 
 MODEL = model({}, {}, embedding={"readout_bias": True})
 with torch.no_grad():  # as in one that was trained, what is never written is unlikely
     MODEL.decoder.readout.bias[[BOS, UNK]] = -30.0
 OPTIONS = SearchOptions(beam_size=3, n_best=3, max_length=9)
-LINES = st.lists(st.lists(st.sampled_from([f"w{i}" for i in range(SYMBOLS - 3)]), max_size=8).map(" ".join), max_size=6)
+TEXTS = st.lists(st.sampled_from([f"w{i}" for i in range(SYMBOLS - 3)]), max_size=8).map(" ".join)
+LINES = st.lists(TEXTS, max_size=6)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,111 @@ def test_texts_and_scores_are_the_native_engines(translators: tuple[Translator, 
             assert (theirs.text == "") == (ours.text == "")
             scores = [one.score for one in theirs.alternatives]
             assert scores == sorted(scores, reverse=True)
+
+
+RULES = st.fixed_dictionaries(
+    {
+        "min_length": st.sampled_from([1, 4, 7]),
+        "no_repeat_ngram": st.sampled_from([None, 2, 3]),
+        "forbid": st.sampled_from([(), ("w1",), ("w3 w4", "w0 w0"), ("w2 w1 w4", "w3 w3", "w5")]),
+    }
+)
+
+
+@pytest.fixture(scope="module", params=["ends late", "ends soon"])
+def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Translator, Translator]:
+    """A model on both engines."""
+    made = model({}, {}, embedding={"readout_bias": True}, seed=2)
+    with torch.no_grad():
+        made.decoder.readout.bias[[BOS, UNK]] = -30.0
+        made.decoder.readout.bias[EOS] += 6.0 * (request.param == "ends soon")
+    fast = exported(made, tmp_path_factory.mktemp("either"))
+    return Translator(NativeEngine(made), TOKENIZERS, OPTIONS), Translator(fast, TOKENIZERS, OPTIONS)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6), RULES, st.sampled_from([7, 16]))
+def test_greedily_rules_and_beginnings_do_just_what_they_do_natively(
+    either: tuple[Translator, Translator], pairs: list[tuple[str, str]], rules: dict[str, Any], most: int
+) -> None:
+    options = replace(OPTIONS, beam_size=1, n_best=1, max_length=most, **rules)
+    lines, prefixes = zip(*pairs, strict=True)
+    ours, theirs = (one.translate(lines, options, prefixes=prefixes, words=True) for one in either)
+    for one, other in zip(ours, theirs, strict=True):
+        assert other.text == one.text
+        assert other.score == pytest.approx(one.score, abs=1e-3)
+        for mine, found in zip(one.alternatives, other.alternatives, strict=True):
+            assert found.tokens == mine.tokens
+            assert found.log_prob == pytest.approx(mine.log_prob, abs=1e-3)
+            assert found.token_log_probs == pytest.approx(mine.token_log_probs, abs=1e-4)
+
+
+@given(LINES)
+def test_what_a_model_says_of_given_targets_and_of_its_own_is_the_same(
+    translators: tuple[Translator, Translator], lines: list[str]
+) -> None:
+    native, fast = translators
+    found = fast.translate(lines, words=True)
+    pairs = [(line, one.text) for line, each in zip(lines, found, strict=True) for one in each.alternatives]
+    for (text, own), ours, theirs in zip(
+        [(one.text, one.token_log_probs) for each in found for one in each.alternatives],
+        native.score(pairs),
+        fast.score(pairs),
+        strict=True,
+    ):
+        assert text == theirs.target
+        for said in (own, theirs.token_log_probs):
+            assert said == pytest.approx(ours.token_log_probs, abs=1e-4)
+
+
+class Spy:
+    """CTranslate2's translator, and what it was asked for."""
+
+    def __init__(self, engine: CTranslate2Engine, interrupted_after: int | None = None):
+        self.real, self.num_translators, self.left = engine.translator, 1, interrupted_after
+        self.scored, self.rows = 0, list[int]()
+
+    def score_batch(self, *sides: Any, **how: Any) -> Any:
+        self.scored += 1
+        return self.real.score_batch(*sides, **how)
+
+    def translate_batch(self, sources: Any, *sides: Any, **how: Any) -> Any:
+        self.rows.append(len(sources))
+        return [Result(self, result) for result in self.real.translate_batch(sources, *sides, **how)]
+
+
+class Result:
+    def __init__(self, spy: Spy, real: Any):
+        self.spy, self.real = spy, real
+
+    def result(self) -> Any:
+        if self.spy.left == 0:
+            raise KeyboardInterrupt
+        self.spy.left = None if self.spy.left is None else self.spy.left - 1
+        return self.real.result()
+
+
+def test_confidence_costs_nothing_unless_it_is_asked_for(
+    engine: CTranslate2Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "translator", spy := Spy(engine))
+    translator = Translator(engine, TOKENIZERS, replace(OPTIONS, max_length=40))
+    (plain,) = translator.translate(["w1 w2"])
+    ends = spy.scored  # of what ends only because it must
+    assert plain.confidence is None
+    (sure,) = translator.translate(["w1 w2"], words=True)
+    assert sure.confidence is not None and spy.scored == 2 * ends + 1
+    assert sure.text == plain.text and sure.score == plain.score
+
+
+def test_ctrl_c_is_heard_between_two_batches(engine: CTranslate2Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "translator", spy := Spy(engine, interrupted_after=1))
+    sources = [[3 + row % 5] * (1 + row % 30) for row in range(2000)]
+    options = SearchOptions(beam_size=1, max_length=3)
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(sources, Request(options=options))
+    assert len(spy.rows) == 2 and sum(spy.rows) < 200
+    monkeypatch.setattr(engine, "translator", spy.real)
+    assert len(engine.search(sources, Request(options=options))) == 2000
 
 
 @given(LINES)
@@ -85,13 +191,15 @@ def test_no_target_is_longer_than_its_own_limit(engine: CTranslate2Engine) -> No
 REFUSED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no trace", {}, {"trace": True}),
     ("no sample: true", {"sample": True, "beam_size": 5, "n_best": 2}, {}),
-    ("no min_length: 4", {"min_length": 4}, {}),
-    ("no no_repeat_ngram: 2", {"no_repeat_ngram": 2}, {}),
+    ("no min_length: 4 in a beam", {"min_length": 4}, {}),
+    ("no no_repeat_ngram: 2 in a beam", {"no_repeat_ngram": 2}, {}),
     ("no coverage_penalty: 0.2", {"coverage_penalty": 0.2}, {}),
     ("no diverse_groups: 3", {"diverse_groups": 3}, {}),
-    ("no forbid: w1, w2 w3", {"forbid": ("w1", "w2 w3")}, {}),
+    ("no forbid: w1, w2 w3 in a beam", {"forbid": ("w1", "w2 w3")}, {}),
+    ("no forbidden phrases in a beam", {}, {"forbidden_phrases": [[3, 4]]}),
+    ("no min_length: 4 among a shortlist", {"min_length": 4, "shortlist": True, "beam_size": 1, "n_best": 1}, {}),
     ("no patience: inf", {"patience": float("inf")}, {}),
-    ("no prefixes", {}, {"prefixes": [[3]]}),
+    ("no prefixes in a beam", {}, {"prefixes": [[3]]}),
     (
         "no unknown: copy, which looks at the attention of all layers, of which it tells the last",
         {"unknown": "copy"},
@@ -117,6 +225,7 @@ def test_every_option_that_it_has_not_heard_of_is_refused() -> None:
     from seqloom.engines import ctranslate2
 
     assert granted == ctranslate2.GRANTED
+    assert {"min_length", "no_repeat_ngram", "forbid", "forbid_file"} == {*ctranslate2.GREEDILY}
 
 
 def test_auto_says_once_that_the_native_engine_helps(
@@ -140,6 +249,17 @@ def test_auto_says_once_that_the_native_engine_helps(
     assert len(loaded) == 1
     message = "The ctranslate2 engine knows no attention of all layers and heads; the native engine translates."
     assert caplog.messages == [message]
+
+
+def test_auto_scores_and_tells_confidence_without_the_native_engine(engine: CTranslate2Engine) -> None:
+    def load() -> Engine:
+        raise AssertionError("the fast engine will do")
+
+    translator = Translator(AutoEngine(engine, load), TOKENIZERS, OPTIONS)
+    (best,) = translator.translate(["w1 w2"], words=True)
+    assert best.confidence is not None
+    (scored,) = translator.score([("w1 w2", best.text)])
+    assert scored.confidence == pytest.approx(best.confidence, abs=1e-5)
 
 
 def test_a_sentence_beyond_the_positions_there_are_is_refused(engine: CTranslate2Engine) -> None:

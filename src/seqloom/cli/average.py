@@ -19,6 +19,9 @@ def command(
     last: Annotated[int | None, typer.Option("--last", help="Take the newest so many checkpoints.")] = None,
     best: Annotated[int | None, typer.Option("--best", help="Take the best so many, by train.keep_best.")] = None,
     steps: Annotated[str | None, typer.Option("--steps", help="Take those of these steps: 3000,3500,4000.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="See first whether RUN makes of golden texts what it did.")
+    ] = True,
 ) -> None:
     """Write a run directory whose model has the mean of the weights of RUN's checkpoints: all that it keeps, or some.
 
@@ -26,7 +29,7 @@ def command(
     """
     from seqloom.averaging import average
 
-    taken = average(run, output, last=last, best=best, steps=_numbers(steps))
+    taken = average(run, output, last=last, best=best, steps=_numbers(steps), verify=verify)
     print(f"seqloom: wrote {output}, the mean of steps {', '.join(map(str, taken))}", file=sys.stderr)
     _compare(run, output)
 

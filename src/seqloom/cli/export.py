@@ -25,6 +25,7 @@ class Wanted:
     lines: int
     least_agreement: float | None
     most_bleu_loss: float
+    verify: bool
 
 
 def _ctranslate2(wanted: Wanted) -> Path:
@@ -39,6 +40,7 @@ def _ctranslate2(wanted: Wanted) -> Path:
         lines=wanted.lines,
         least_agreement=wanted.least_agreement,
         most_bleu_loss=wanted.most_bleu_loss,
+        verify=wanted.verify,
     )
     if comparison is not None:
         print(f"seqloom: {comparison}", file=sys.stderr)
@@ -51,7 +53,7 @@ def _marian_hf(wanted: Wanted) -> Path:
     if wanted.precision not in (None, "float32"):
         raise UsageError(f"--to marian-hf writes float32, got --precision {wanted.precision}")
     place = wanted.output or wanted.run / "exports" / "marian-hf"
-    write(wanted.run, place, checkpoint=wanted.checkpoint)
+    write(wanted.run, place, checkpoint=wanted.checkpoint, verify=wanted.verify)
     return place
 
 
@@ -60,7 +62,7 @@ def _onnx(wanted: Wanted) -> Path:
 
     if wanted.precision not in (None, "float32"):
         raise UsageError(f"--to onnx writes an encoder in float32, got --precision {wanted.precision}")
-    return export(wanted.run, wanted.output, checkpoint=wanted.checkpoint)
+    return export(wanted.run, wanted.output, checkpoint=wanted.checkpoint, verify=wanted.verify)
 
 
 # Each writes a directory and says where.
@@ -96,6 +98,9 @@ def command(
         ),
     ] = None,
     most_bleu_loss: Annotated[float, typer.Option("--most-bleu-loss", min=0, help="BLEU that may be lost.")] = 0.5,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="See first whether the run makes of golden texts what it did.")
+    ] = True,
 ) -> None:
     """Write a trained model as another program runs it, with all that translating takes.
 
@@ -113,6 +118,7 @@ def command(
         lines=lines,
         least_agreement=least_agreement,
         most_bleu_loss=most_bleu_loss,
+        verify=verify,
     )
     place = FORMATS[to](wanted)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())

@@ -60,7 +60,7 @@ class AutoEngine(Engine):
         return [found for founds in self._other.at_once(search, parts) for found in founds]
 
     def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
-        return self._other.score(sources, targets)
+        return self.fast.score(sources, targets)
 
     def refusal_of_fast(self, request: Request) -> str | None:
         """Why the fast engine won't do; None where it will."""

@@ -23,6 +23,7 @@ class Request:
     forbidden_phrases: Sequence[Sequence[int]] = ()  # nor are these sequences of symbols, of two at least
     prefixes: Sequence[Sequence[int]] | None = None  # what the target of each source begins with
     attention: bool = False
+    confidence: bool = False  # whether the log-probability of each token is to be told; an engine may tell it anyway
     trace: bool = False
     glossary: Phrases | None = None  # what the target of each source must say
     numbers: Sequence[int] | None = None  # of the sentences in their text, by which samples differ; by default from 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.lengths import cut
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.listening import Listener
 from seqloom.errors import CheckpointError, UsageError
@@ -25,12 +27,21 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 2048  # source tokens, padding included, in one of its batches
 SHORTLISTED_TOKENS = 1024  # where those of a batch share a shortlist: the more there are, the longer it gets
 VOCABULARY_MAP = "vmap.txt"  # its name for a shortlist
+AHEAD = 2  # batches for each of its workers that are begun before the first is there
 AT_ONCE = 4  # batches: two on a core each are a fifth to a third faster than one on two cores after the other
 NO_EARLY_EXIT = 1e-9  # a length penalty that changes no score, though without one the search may end at the first end
 GRANTED = {
     *("beam_size", "n_best", "patience", "length_penalty", "length_penalty_kind", "max_length", "max_source_length"),
     *("shortlist", "unknown", "dictionary"),
 }
+ALWAYS = ("forbidden", "attention", "confidence", "numbers", "listener")  # wishes beside options, and those that are
+RULES = ("forbidden_phrases", "prefixes")  # for greedy search, as these options:
+GREEDILY = (
+    "min_length",
+    "no_repeat_ngram",
+    "forbid",
+    "forbid_file",
+)  # what only the single likeliest token leaves exact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +63,10 @@ class Exported:
 class CTranslate2Engine(Engine):
     """An exported Transformer.
 
-    It finds what the native engine finds, with these differences.  A forbidden symbol's probability goes to the others.
-    A shortlist is the one of all sentences that are searched together.  Attention is that of the last layer, the mean
-    over its heads.
+    It finds what the native engine finds, with these differences.  A forbidden symbol's probability goes to the others:
+    that leaves the likeliest of them what it is, but not the order of a beam, so that rules are for greedy search here.
+    A shortlist is the one of all sentences that are searched together, and confidence is that among all symbols.
+    Attention is that of the last layer, the mean over its heads.
     """
 
     name: ClassVar[str] = "ctranslate2"
@@ -68,15 +80,17 @@ class CTranslate2Engine(Engine):
         self.translator = _loaded(exported.directory, device)
 
     def refusal(self, request: Request) -> str | None:
-        for field in fields(request):
-            if field.name not in ("options", "forbidden", "attention", "numbers", "listener"):
-                if getattr(request, field.name) != field.default:
-                    return f"no {field.name}"
         options = request.options
+        inexact = " in a beam" if options.beam_size > 1 else " among a shortlist" if options.shortlist else ""
         for option in fields(SearchOptions):
             value = getattr(options, option.name)
-            if option.name not in GRANTED and value != option.default and (option.name != "seed" or options.sample):
-                return f"no {option.name}: {_as_said(value)}"
+            if value == option.default or option.name in GRANTED or (option.name == "seed" and not options.sample):
+                continue
+            if inexact or option.name not in GREEDILY:
+                return f"no {option.name}: {_as_said(value)}" + inexact * (option.name in GREEDILY)
+        for name in _wishes(request):
+            if inexact or name not in RULES:
+                return f"no {name.replace('_', ' ')}" + inexact * (name in RULES)
         if np.isinf(options.patience) and options.beam_size > 1:
             return "no patience: inf"
         if options.shortlist and not self.exported.has_shortlist:
@@ -89,13 +103,38 @@ class CTranslate2Engine(Engine):
         if reason := self.refusal(request):
             raise UsageError(f"the ctranslate2 engine knows {reason}; choose another, or the native engine")
         limits = [request.options.limit(self._length(source)) for source in sources]
+        if request.prefixes:  # which are written whole
+            limits = [max(limit, len(one) + 1) for limit, one in zip(limits, request.prefixes, strict=True)]
         self._check_positions(sources, limits)
         tokens = [self.source.lookup(source) for source in sources]
         founds = [
-            self._ranked(source, self._hypotheses(result, request), limit, request)
+            self._ranked(source, self._hypotheses(result, request), limit, request)[: request.options.n_best]
             for source, result, limit in zip(tokens, self._run(tokens, max(limits), request), limits, strict=True)
         ]
-        return [Found(hypotheses[: request.options.n_best]) for hypotheses in founds]
+        ruled = _has_rules(request)
+        if ruled or request.confidence:
+            founds = self._sure(sources, founds, request.options if ruled else None)
+        return [Found(hypotheses) for hypotheses in founds]
+
+    def score(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        self._check_positions(sources, [len(target) + 1 for target in targets])
+        written = [self.target.lookup(target) for target in targets]
+        read = [self.source.lookup(source) for source in sources]
+
+        def start(rows: list[int]) -> Any:
+            pairs = [read[row] for row in rows], [written[row] for row in rows]
+            return self.translator.score_batch(*pairs, max_input_length=0, asynchronous=True)
+
+        lengths = [max(map(len, pair)) + 1 for pair in zip(read, written, strict=True)]
+        return [list(scored.log_probs) for scored in self._in_parts(start, lengths, BATCH_TOKENS)]
+
+    def _sure(
+        self, sources: Sequence[Sequence[int]], founds: list[list[Hypothesis]], options: SearchOptions | None
+    ) -> list[list[Hypothesis]]:
+        """The same with the log-probability of each token; given options, also with the score that these make of it."""
+        read = [source for source, found in zip(sources, founds, strict=True) for _ in found]
+        scored = iter(self.score(read, [one.tokens for found in founds for one in found]))
+        return [[_told_of(one, next(scored), options) for one in found] for found in founds]
 
     def fingerprint(self) -> str:
         return self.exported.fingerprint
@@ -113,30 +152,60 @@ class CTranslate2Engine(Engine):
 
     def _run(self, tokens: list[list[str]], limit: int, request: Request) -> list[Any]:
         """CTranslate2's own results for sources, each target having at most `limit` tokens, its end included."""
-        options, told = request.options, None
+        options, how = request.options, self._wished(limit, request)
+        begun = [self.target.lookup(prefix) for prefix in request.prefixes or ()] or None
         if request.listener and options.beam_size == 1:  # wider beams tell nothing
             told = _Told(request.listener, self.target.ids, limit - 1)
-        forbidden = [[symbol] for symbol in self.target.lookup(i for i in request.forbidden if i != UNK)]
-        results: list[Any] = self.translator.translate_batch(
-            tokens,
-            max_batch_size=SHORTLISTED_TOKENS if options.shortlist else BATCH_TOKENS,
-            batch_type="tokens",
-            beam_size=options.beam_size,
-            patience=1.0 if options.beam_size == 1 else options.patience,
-            num_hypotheses=1 if options.beam_size == 1 else int(options.enough(options.beam_size)),
-            length_penalty=self._exponent(options),
-            disable_unk=UNK in request.forbidden,
-            suppress_sequences=forbidden,
-            return_end_token=True,
-            use_vmap=options.shortlist,
-            max_input_length=0,  # nothing is cut off unsaid
-            max_decoding_length=limit,
-            min_decoding_length=0,
-            return_scores=True,
-            return_attention=request.attention,
-            callback=told,
-        )
+            results: list[Any] = self.translator.translate_batch(tokens, begun, callback=told, **how)
+            return results
+
+        def start(rows: list[int]) -> Any:
+            beginnings = begun and [begun[row] for row in rows]
+            return self.translator.translate_batch([tokens[row] for row in rows], beginnings, asynchronous=True, **how)
+
+        most = SHORTLISTED_TOKENS if options.shortlist else BATCH_TOKENS
+        return self._in_parts(start, [len(source) + 1 for source in tokens], most)
+
+    def _in_parts(self, start: Callable[[list[int]], Any], lengths: list[int], most: int) -> list[Any]:
+        """The result of each row, of these lengths; `start` begins some of them, and batch follows batch.
+
+        Python hears Ctrl-C only between two waits, and what was begun then is waited for in vain: so it is little.
+        """
+        order = np.argsort(lengths, kind="stable")
+        ends = cut(np.array(lengths)[order], most)
+        batches = [rows.tolist() for rows in np.split(order, ends[1:-1])]
+        results, begun = [None] * len(lengths), deque[tuple[list[int], list[Any]]]()
+        ahead = AHEAD * self.translator.num_translators
+        while batches or begun:
+            if batches and len(begun) < ahead:
+                rows = batches.pop()  # the longest first: what is short ends together
+                begun.append((rows, start(rows)))
+                continue
+            for row, coming in zip(*begun.popleft(), strict=True):
+                results[row] = coming.result()
         return results
+
+    def _wished(self, limit: int, request: Request) -> dict[str, Any]:
+        """What CTranslate2 is told of a request."""
+        options = request.options
+        symbols = [[symbol] for symbol in self.target.lookup(i for i in request.forbidden if i != UNK)]
+        phrases = [self.target.lookup(phrase) for phrase in request.forbidden_phrases]
+        return {
+            "beam_size": options.beam_size,
+            "patience": 1.0 if options.beam_size == 1 else options.patience,
+            "num_hypotheses": 1 if options.beam_size == 1 else int(options.enough(options.beam_size)),
+            "length_penalty": self._exponent(options),
+            "disable_unk": UNK in request.forbidden,
+            "suppress_sequences": symbols + phrases,
+            "no_repeat_ngram_size": options.no_repeat_ngram or 0,
+            "return_end_token": True,
+            "use_vmap": options.shortlist,
+            "max_input_length": 0,  # nothing is cut off unsaid
+            "max_decoding_length": limit,
+            "min_decoding_length": options.min_length - 1,  # it doesn't count the end
+            "return_scores": True,
+            "return_attention": request.attention,
+        }
 
     def _exponent(self, options: SearchOptions) -> float:
         """Its length penalty: of the hypotheses found it hands us those with the best log P / n^exponent."""
@@ -199,6 +268,26 @@ class CTranslate2Engine(Engine):
             )
             attention = _whole(result.attention[0], self.exported.reads_end)
         return Hypothesis(ids, request.options.score(log_prob, len(ids) + 1), log_prob, attention)
+
+
+def _wishes(request: Request) -> list[str]:
+    """What is asked for that not every engine grants, beside options."""
+    names = [field.name for field in fields(request) if getattr(request, field.name) != field.default]
+    return [name for name in names if name not in ("options", *ALWAYS)]
+
+
+def _has_rules(request: Request) -> bool:
+    """Whether probabilities come out as they are only when what was found is scored anew."""
+    options = request.options
+    wished = request.prefixes or request.forbidden_phrases
+    return bool(wished) or any(getattr(options, name) != getattr(SearchOptions, name) for name in GREEDILY)
+
+
+def _told_of(one: Hypothesis, log_probs: list[float], options: SearchOptions | None) -> Hypothesis:
+    told = replace(one, token_log_probs=tuple(log_probs))
+    if options is None:
+        return told
+    return replace(told, log_prob=sum(log_probs), score=options.score(sum(log_probs), len(log_probs)))
 
 
 def _as_said(value: Any) -> str:

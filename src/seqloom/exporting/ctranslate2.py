@@ -12,9 +12,10 @@ from pathlib import Path
 from seqloom import bundles
 from seqloom.comparison import AGREEMENT, AGREEMENT_OF_OTHERS, BLEU_LOSS, Comparison, compare
 from seqloom.config.root import Config
+from seqloom.data.rows import Pair
 from seqloom.engines.ctranslate2 import VOCABULARY_MAP
 from seqloom.engines.native import NativeEngine
-from seqloom.errors import UsageError
+from seqloom.errors import DataError, UsageError
 from seqloom.exporting.directory import made
 from seqloom.models import Model
 from seqloom.proof import FILE as GOLDEN
@@ -41,6 +42,7 @@ def export(
     lines: int = 200,
     least_agreement: float | None = None,
     most_bleu_loss: float = BLEU_LOSS,
+    verify: bool = True,
 ) -> tuple[Path, Comparison | None]:
     """Write a run's model for CTranslate2 into a directory, by default RUN/exports/ctranslate2-PRECISION; say where.
 
@@ -50,14 +52,17 @@ def export(
 
     `positions` is how many have a vector, where the model can say that of any; by default as many as the run's longest
     source and target need.  Raises UsageError, naming the option, for a model that CTranslate2 can't express, and where
-    the directory holds something else than an export.
+    the directory holds something else than an export; and CheckpointError where, unless `verify` is False, the run
+    doesn't make of its golden texts what it made of them when it was trained.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     trained = Trained.read(run, checkpoint)
+    if verify:
+        trained.verify("cpu")
     config, tokenizers, model = trained.config, trained.tokenizers, trained.model
     count = positions or _positions(config.search)
-    directory = directory or place_of(run, precision)
+    directory, pairs = directory or place_of(run, precision), _pairs(config, lines)
     with made(directory) as scratch:
         about = write(model, tokenizers, scratch, precision=precision, positions=count)
         tokenizers.save(scratch / "tokenizers")
@@ -75,7 +80,7 @@ def export(
         manifest.write(scratch)
         exported = bundles.load(scratch, device="cpu")
         _keep_golden(run, exported, manifest, scratch)
-        comparison = _compared(model, exported, config, lines)
+        comparison = _compared(model, exported, pairs)
         least = AGREEMENT.get(precision, AGREEMENT_OF_OTHERS) if least_agreement is None else least_agreement
         limits = {"least_agreement": least, "most_bleu_loss": most_bleu_loss}
         proof = None if comparison is None else comparison.as_dict() | {"complaint": comparison.complaint(**limits)}
@@ -91,8 +96,18 @@ def _keep_golden(run: Path, exported: Translator, manifest: bundles.Manifest, di
         own.write(directory / GOLDEN)
 
 
-def _compared(model: Model, exported: Translator, config: Config, lines: int) -> Comparison | None:
-    pairs = valid_pairs(config.data, lines) if lines else []
+def _pairs(config: Config, lines: int) -> list[Pair]:
+    """So many pairs to compare the engines on; DataError, saying how to do without, where they can't be read."""
+    try:
+        return valid_pairs(config.data, lines) if lines else []
+    except DataError as error:
+        raise DataError(
+            f"{error}. The engines are compared on validation data; name them in the run's config.yml, or leave the "
+            "comparison out: --prove-lines 0 (--engine auto won't use such an export)"
+        ) from error
+
+
+def _compared(model: Model, exported: Translator, pairs: list[Pair]) -> Comparison | None:
     if not pairs:
         return None
     native = Translator(NativeEngine(model), exported.tokenizers, exported.options)

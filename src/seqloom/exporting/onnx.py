@@ -39,13 +39,16 @@ class _Encoder(nn.Module):
         return encoded.keys, encoded.values, encoded.summary
 
 
-def export(run: Path, directory: Path | None = None, *, checkpoint: str | int = "best") -> Path:
+def export(run: Path, directory: Path | None = None, *, checkpoint: str | int = "best", verify: bool = True) -> Path:
     """Write a run's encoder into a directory, by default RUN/exports/onnx-float32, and say where.
 
     It is compared with ours on batches of other shapes than it was made with.  Raises UsageError, naming the encoder,
-    where ONNX can't express it for sentences of any length, and where a package is missing.
+    where ONNX can't express it for sentences of any length, and where a package is missing; and CheckpointError where,
+    unless `verify` is False, the run doesn't make of its golden texts what it made of them when it was trained.
     """
     trained = Trained.read(run, checkpoint)
+    if verify:
+        trained.verify("cpu")
     config, tokenizers = trained.config, trained.tokenizers
     if tokenizers.source.of_files:
         raise UsageError(f"{run} reads files, not text: exports to ONNX are for encoders of text")
