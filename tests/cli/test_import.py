@@ -9,6 +9,8 @@ from typing import Any
 import foreign
 import marian_files
 
+from seqloom.runs import prove
+
 TEXTS = foreign.sentences()[:5]
 
 
@@ -58,6 +60,16 @@ def test_a_run_is_written_for_transformers_and_read_again(seqloom: Any) -> None:
     (seqloom.folder / "in").write_text("".join(f"{text}\n" for text in TEXTS))
     before, after = (seqloom("translate", run, "--max-length", 9, "--input", "in") for run in ("run", "again"))
     assert (before.code, before.out) == (0, after.out)
+
+
+def test_a_run_that_has_drifted_is_not_written(seqloom: Any) -> None:
+    foreign.own_run(seqloom.folder / "run")
+    prove(seqloom.folder / "run", TEXTS)
+    file = seqloom.folder / "run" / "config.yml"
+    file.write_text(file.read_text("utf8").replace("heads: 2", "heads: 4"), "utf8")
+    said = seqloom.refused("export", "run", "--to", "marian-hf", "-o", "hf", code=1)
+    assert "is not the model that it was" in said and not (seqloom.folder / "hf").exists()
+    assert seqloom("export", "run", "--to", "marian-hf", "-o", "hf", "--no-verify").code == 0
 
 
 def test_mistakes_are_one_sentence_each(seqloom: Any) -> None:

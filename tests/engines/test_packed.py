@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from seqloom.engines import packed
 from seqloom.engines.base import Request
 from seqloom.engines.native import NativeEngine
-from seqloom.engines.packed import BFloat16Linear, DirectLayerNorm, Float32Linear, laid_out
+from seqloom.engines.packed import BFloat16Linear, laid_out
 from seqloom.models import Model
 from seqloom.search import SearchOptions
 
@@ -66,15 +66,24 @@ def test_however_many_rows_there_are_float32_says_the_same(rows: tuple[int, ...]
     torch.manual_seed(0)
     linear, norm, x = nn.Linear(24, 33), nn.LayerNorm(24), torch.randn(*rows, 24)
     nn.init.normal_(norm.weight)
-    assert_close(Float32Linear.of(linear)(x), linear(x).detach())
-    assert_close(DirectLayerNorm.of(norm)(x), norm(x).detach())
+    assert_close(laid_out(nn.Sequential(linear))(x), linear(x).detach())
+    assert_close(laid_out(nn.Sequential(norm))(x), norm(x).detach())
+
+
+def test_other_numbers_reach_what_is_laid_out() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(24, 33), nn.LayerNorm(33))
+    x = torch.randn(5, 24, dtype=torch.float64)
+    wanted = copy.deepcopy(model).double()(x).detach()
+    assert_close(laid_out(model).double()(x), wanted, rtol=0, atol=1e-12)
 
 
 def test_one_row_and_many_are_multiplied_alike() -> None:
     torch.manual_seed(0)
     linear, rows = nn.Linear(24, 33), torch.randn(5, 7, 24)
     wanted = linear(rows)
-    near = BFloat16Linear.of(linear)(rows)
+    packed_linear = laid_out(nn.Sequential(linear), "bfloat16")
+    near = packed_linear(rows)
     assert near.dtype == torch.float32
     assert_close(near, wanted, rtol=0.02, atol=0.02)
-    assert_close(BFloat16Linear.of(linear)(rows[0, 0]), near[0, 0], rtol=0.01, atol=0.01)
+    assert_close(packed_linear(rows[0, 0]), near[0, 0], rtol=0.01, atol=0.01)

@@ -49,11 +49,14 @@ def _ctranslate2(wanted: Wanted) -> Path:
 
 def _marian_hf(wanted: Wanted) -> Path:
     from seqloom.compat.marian_hf import write
+    from seqloom.runs import Trained
 
     if wanted.precision not in (None, "float32"):
         raise UsageError(f"--to marian-hf writes float32, got --precision {wanted.precision}")
     place = wanted.output or wanted.run / "exports" / "marian-hf"
-    write(wanted.run, place, checkpoint=wanted.checkpoint, verify=wanted.verify)
+    if wanted.verify:
+        Trained.read(wanted.run, wanted.checkpoint).verify("cpu")
+    write(wanted.run, place, checkpoint=wanted.checkpoint)
     return place
 
 

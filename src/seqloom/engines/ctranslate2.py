@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.lengths import cut
+from seqloom.data.lengths import cut_among
 from seqloom.engines.base import Engine, Found, Request
 from seqloom.engines.listening import Listener
 from seqloom.errors import CheckpointError, UsageError
@@ -34,14 +34,10 @@ GRANTED = {
     *("beam_size", "n_best", "patience", "length_penalty", "length_penalty_kind", "max_length", "max_source_length"),
     *("shortlist", "unknown", "dictionary"),
 }
-ALWAYS = ("forbidden", "attention", "confidence", "numbers", "listener")  # wishes beside options, and those that are
-RULES = ("forbidden_phrases", "prefixes")  # for greedy search, as these options:
-GREEDILY = (
-    "min_length",
-    "no_repeat_ngram",
-    "forbid",
-    "forbid_file",
-)  # what only the single likeliest token leaves exact
+ALWAYS = ("forbidden", "attention", "confidence", "numbers", "listener")  # wishes beside options
+# In greedy search only, since nothing but the likeliest token stays what it is where others are forbidden:
+RULES = ("forbidden_phrases", "prefixes")
+GREEDILY = ("min_length", "no_repeat_ngram", "forbid", "forbid_file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +168,7 @@ class CTranslate2Engine(Engine):
         Python hears Ctrl-C only between two waits, and what was begun then is waited for in vain: so it is little.
         """
         order = np.argsort(lengths, kind="stable")
-        ends = cut(np.array(lengths)[order], most)
+        ends = cut_among(np.array(lengths)[order], most, self.translator.num_translators)
         batches = [rows.tolist() for rows in np.split(order, ends[1:-1])]
         results, begun = [None] * len(lengths), deque[tuple[list[int], list[Any]]]()
         ahead = AHEAD * self.translator.num_translators

@@ -6,15 +6,15 @@ than such a call.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
-AnyLinear = TypeVar("AnyLinear", bound=nn.Linear)
 ROWS = 32
 FEW = range(2, 32)  # rows
 REORDERS = bool(  # whether oneDNN is there, and has products of bfloat16 for this processor
@@ -22,7 +22,21 @@ REORDERS = bool(  # whether oneDNN is there, and has products of bfloat16 for th
 )
 
 
-class Float32Linear(nn.Linear):
+class _LaidOut(nn.Module, ABC):
+    """A layer that keeps its weights in a form of its own, too, and makes that anew wherever they change."""
+
+    @abstractmethod
+    def _lay_out(self) -> None:
+        """Make that form of the weights."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `to`, `double` and their like call."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._lay_out()
+        return self
+
+
+class Float32Linear(_LaidOut, nn.Linear):
     """A linear layer whose matrix is there twice, row by row and column by column.
 
     A product of one row, or of many, is faster with columns (64 rows: by a sixth), one of a `FEW` with rows (5 of them:
@@ -33,14 +47,10 @@ class Float32Linear(nn.Linear):
     _by_column: Tensor
     _bias: Tensor | None
 
-    @classmethod
-    def of(cls, linear: nn.Linear) -> Float32Linear:
-        """The same layer, with the same weights."""
-        made = _like(linear, cls)
-        made._by_row = linear.weight.detach()
-        made._by_column = made._by_row.t().contiguous().t()
-        made._bias = None if linear.bias is None else linear.bias.detach()
-        return made
+    def _lay_out(self) -> None:
+        self._by_row = self.weight.detach()
+        self._by_column = self._by_row.t().contiguous().t()
+        self._bias = None if self.bias is None else self.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
@@ -50,7 +60,7 @@ class Float32Linear(nn.Linear):
     __call__: Callable[..., Tensor] = forward
 
 
-class BFloat16Linear(nn.Linear):
+class BFloat16Linear(_LaidOut, nn.Linear):
     """A linear layer that multiplies in bfloat16, whatever numbers stand around it.
 
     Small products of attention are faster without the changes between numbers that autocast would make.  Where oneDNN
@@ -60,14 +70,10 @@ class BFloat16Linear(nn.Linear):
     _matrix: Tensor
     _bias: Tensor | None
 
-    @classmethod
-    def of(cls, linear: nn.Linear) -> BFloat16Linear:
-        """The same layer, with the same weights."""
-        made = _like(linear, cls)
-        made._bias = None if linear.bias is None else linear.bias.detach().bfloat16()
-        matrix = linear.weight.detach().bfloat16()
-        made._matrix = torch.ops.mkldnn._reorder_linear_weight(matrix, None) if REORDERS else matrix
-        return made
+    def _lay_out(self) -> None:
+        self._bias = None if self.bias is None else self.bias.detach().bfloat16()
+        matrix = self.weight.detach().bfloat16()
+        self._matrix = torch.ops.mkldnn._reorder_linear_weight(matrix, None) if REORDERS else matrix
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out], in the numbers that came in."""
@@ -82,19 +88,14 @@ class BFloat16Linear(nn.Linear):
     __call__: Callable[..., Tensor] = forward
 
 
-class DirectLayerNorm(nn.LayerNorm):
+class DirectLayerNorm(_LaidOut, nn.LayerNorm):
     """Layer normalization, but for the call."""
 
     _weight: Tensor | None
     _bias: Tensor | None
 
-    @classmethod
-    def of(cls, norm: nn.LayerNorm) -> DirectLayerNorm:
-        """The same layer, with the same weights."""
-        made = cls(norm.normalized_shape, norm.eps, elementwise_affine=False)
-        made.weight, made.bias = norm.weight, norm.bias
-        made._weight, made._bias = (None if x is None else x.detach() for x in (norm.weight, norm.bias))
-        return made
+    def _lay_out(self) -> None:
+        self._weight, self._bias = (None if x is None else x.detach() for x in (self.weight, self.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
@@ -103,9 +104,18 @@ class DirectLayerNorm(nn.LayerNorm):
     __call__: Callable[..., Tensor] = forward
 
 
-def _like(linear: nn.Linear, kind: type[AnyLinear]) -> AnyLinear:
-    made = kind(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
-    made.weight, made.bias = linear.weight, linear.bias
+def _linear(layer: nn.Linear, kind: type[Float32Linear] | type[BFloat16Linear]) -> nn.Linear:
+    """The same layer, of this kind, with the same weights."""
+    made = kind(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+    made.weight, made.bias = layer.weight, layer.bias
+    made._lay_out()
+    return made
+
+
+def _norm(layer: nn.LayerNorm) -> DirectLayerNorm:
+    made = DirectLayerNorm(layer.normalized_shape, layer.eps, elementwise_affine=False)
+    made.weight, made.bias = layer.weight, layer.bias
+    made._lay_out()
     return made
 
 
@@ -116,13 +126,13 @@ def _few_sizes(rows: int) -> int:
 
 def laid_out(model: nn.Module, precision: Precision = "float32") -> nn.Module:
     """Lay out all plain linear layers and norms of a model, in place, for the CPU.  It can't be trained after that."""
-    linear: Callable[[nn.Linear], nn.Module] = BFloat16Linear.of if precision == "bfloat16" else Float32Linear.of
+    kind = BFloat16Linear if precision == "bfloat16" else Float32Linear
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.Linear:
-                setattr(parent, name, linear(child))
+                setattr(parent, name, _linear(child, kind))
             elif type(child) is nn.LayerNorm:
-                setattr(parent, name, DirectLayerNorm.of(child))
+                setattr(parent, name, _norm(child))
     for module in model.modules():  # what is among its attributes is found at once, not by Module.__getattr__
         vars(module).update(module._modules | module._parameters)
     return model

@@ -20,7 +20,6 @@ from seqloom.config import describe
 from seqloom.config.root import read_config
 from seqloom.errors import CheckpointError, UsageError
 from seqloom.layers.positions import sinusoids
-from seqloom.runs import Trained
 from seqloom.tokenizers import PieceList, SentencePiece, Tokenizer, Tokenizers
 from seqloom.vocabulary import BOS, EOS, UNK
 
@@ -29,12 +28,11 @@ POSITIONS = 1024  # that have a sinusoid, where a run's search doesn't need more
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "swish"}
 
 
-def write(run: Path, directory: Path, *, checkpoint: str = "best", verify: bool = True) -> None:
+def write(run: Path, directory: Path, *, checkpoint: str = "best") -> None:
     """Make `directory` of a run's model, tokenizers and search options.
 
     Its pad symbol is our start, as targets begin with pad there.  Raises UsageError, with the option's name, for what
-    MarianMT can't express, and if the directory exists; CheckpointError where there is no run or, unless `verify` is
-    False, it doesn't make of its golden texts what it made of them when it was trained.
+    MarianMT can't express, and if the directory exists; CheckpointError where there is no run, or no place to write to.
     """
     if directory.exists():
         raise UsageError(f"{directory} is there already; name a directory that isn't")
@@ -43,8 +41,6 @@ def write(run: Path, directory: Path, *, checkpoint: str = "best", verify: bool 
     tokenizers = Tokenizers.load(run / "tokenizers")
     pieces = {side: _model_of(run, tokenizer) for side, tokenizer in _sides(tokenizers).items()}
     sides = {side: _checked(model, side) for side in ("encoder", "decoder")}
-    if verify:
-        Trained.read(run, checkpoint).verify("cpu")
     weights = Checkpoints(run / "checkpoints").choose(checkpoint).model
     tensors = _tensors(model, sides, weights)
     config = _config(model, sides, tokenizers, positions=len(tensors[f"{_place('encoder')}.weight"]))
