@@ -16,7 +16,7 @@ PARTS = {"attention", "layers"}
 TEXT = {"tokenizers", "data", "metrics"}
 LEARNING = {"models", "losses", "search"}
 TRAINING = {"optim", "train", "hooks", "checkpoint"}
-TRANSLATING = {"tasks", "engines", "glossary", "guard", "translation", "scoring", "alignment"}
+TRANSLATING = {"tasks", "engines", "glossary", "guard", "translation", "rendering", "scoring", "alignment"}
 BELOW_USE = VALUES | PARTS | {"encoders", "decoders"} | TRANSLATING | LEARNING | TEXT | TRAINING
 USE = {
     *(
@@ -51,9 +51,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "guard": VALUES | {"search", "engines", "glossary"},
     "engines": VALUES | LEARNING | TEXT,
     "translation": VALUES | TEXT | {"search", "glossary"},
+    "rendering": VALUES | TEXT | {"search", "engines", "translation"},
     "scoring": VALUES | TEXT | {"search", "engines", "translation"},
     "alignment": VALUES | {"translation"},
-    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "guard", "translation", "scoring"},
+    "translate": VALUES | LEARNING | TEXT | {"engines", "glossary", "guard", "translation", "rendering", "scoring"},
     "reranking": VALUES | TEXT | {"translation", "translate"},
     "tasks": VALUES | LEARNING | TEXT | {"translate", "engines"},
     **dict.fromkeys(TRAINING, VALUES | TEXT | TRAINING | {"tasks.base"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, repeat, zip_longest
@@ -15,18 +15,16 @@ from seqloom.data.lengths import cut_among
 from seqloom.data.phrases import read_phrases
 from seqloom.data.rows import tagged
 from seqloom.data.text import cannot_read
-from seqloom.engines.base import Engine, Found, Request
+from seqloom.engines.base import Engine, Request
 from seqloom.engines.listening import overheard
 from seqloom.errors import UsageError
 from seqloom.glossary import Demand, Glossary, Wordings, borders_of, check_steerable
 from seqloom.guard import Guard, Guarded
+from seqloom.rendering import CHARACTERS, Asked, Renderer
 from seqloom.scoring import Scored, Scorer
-from seqloom.search.hypothesis import Hypothesis
 from seqloom.search.options import SearchOptions
 from seqloom.search.phrases import Borders, Phrases
 from seqloom.tokenizers import Tokenizers
-from seqloom.tokenizers.base import UNKNOWN_TEXT
-from seqloom.tokenizers.words import WordFinder
 from seqloom.translation import Alternative as Alternative
 from seqloom.translation import Translation as Translation
 from seqloom.vocabulary import BOS, UNK
@@ -35,45 +33,17 @@ WINDOW = 2000  # sentences sorted by length together; memory stays constant howe
 BATCH_IMAGES = 32  # sources whose length is always the same, as that of images is
 WINDOW_TOKENS = 8_000_000  # of such sources
 HALF = "\ufffd"  # what a character is shown as while some of its bytes are still to come
-CHARACTERS = 32  # the most that a token stands for; what lies beyond the longest source is not even looked at
 
 
-@dataclass(frozen=True)
-class _Asked:
+@dataclass(frozen=True, kw_only=True)
+class _Asked(Asked):
     """What is to be found out about every sentence of a call."""
 
-    options: SearchOptions
-    dictionary: Mapping[str, str]
     forbidden: list[list[int]]  # symbols and sequences of symbols
     wordings: Wordings | None
-    attention: bool = False
     trace: bool = False
-    words: bool = False
     listener: Callable[[Sequence[int]], None] | None = None  # told how the only sentence goes on
     guard: Guard | None = None
-
-    @property
-    def copies(self) -> bool:
-        return self.options.unknown == "copy"
-
-
-@dataclass(frozen=True)
-class _Looked:
-    """What there is of a sentence that its targets may have something of."""
-
-    positions: int  # that attention looks at
-    written: Sequence[str]  # what each of them may be copied as, where anything may
-    begun: Sequence[str]  # the tokens of the prefix as they were written
-
-    def copies(self, tokens: Sequence[int], attention: NDArray[np.float32] | None) -> dict[int, str]:
-        """What stands in the place of unknown tokens, by their places; the weights are [L, H, T + 1, S + 1]."""
-        unknown = [place for place, token in enumerate(tokens) if token == UNK]
-        given = {place: self.begun[place] for place in unknown if place < len(self.begun)}
-        if not self.written or len(unknown) == len(given):
-            return given
-        assert attention is not None
-        looked_at = attention.mean((0, 1))[:, : len(self.written)].argmax(-1)  # [T + 1], never the end sign
-        return {place: self.written[looked_at[place]] for place in unknown} | given
 
 
 class Translator:
@@ -83,8 +53,8 @@ class Translator:
         self.engine, self.tokenizers, self.options = engine, tokenizers, options
 
     @cached_property
-    def _finders(self) -> tuple[WordFinder, WordFinder]:
-        return WordFinder(self.tokenizers.source), WordFinder(self.tokenizers.target)
+    def _renderer(self) -> Renderer:
+        return Renderer(self.engine, self.tokenizers)
 
     @cached_property
     def _borders(self) -> Borders:
@@ -202,7 +172,8 @@ class Translator:
 
     def _asked(self, options: SearchOptions, glossary: Glossary | None = None) -> _Asked:
         dictionary = read_dictionary(options.dictionary) if options.dictionary else {}
-        return _Asked(options, dictionary, self._forbidden(options), self._wordings(glossary, options))
+        forbidden, wordings = self._forbidden(options), self._wordings(glossary, options)
+        return _Asked(options=options, dictionary=dictionary, forbidden=forbidden, wordings=wordings)
 
     def _window(self, lines: list[tuple[str, str]], asked: _Asked, first: int) -> list[Translation]:
         sentences, prefixes = (list(column) for column in zip(*lines, strict=True))
@@ -227,7 +198,7 @@ class Translator:
 
         for batch in self.engine.at_once(search, self._batches(order, sources, asked.options)):
             for i, one, demand in batch:
-                done = self._translation(results[i], sources[i], prefixes[i], one.found, asked)
+                done = self._renderer.translation(results[i], sources[i], prefixes[i], one.found, asked)
                 if asked.guard:
                     done = replace(done, warnings=one.warnings, redecoded=one.redecoded)
                 results[i] = replace(done, glossary=demand.report(done.text)) if asked.wordings else done
@@ -302,54 +273,6 @@ class Translator:
             glossary=Phrases([demand.phrases for demand in demands], self._borders) if asked.wordings else None,
         )
 
-    def _translation(
-        self, before: Translation, source: list[int], prefix: str, found: Found, asked: _Asked
-    ) -> Translation:
-        tokens = self.tokenizers.source.tokens(source)
-        looked = _Looked(
-            positions=len(self.engine.labels([*tokens, "the end"])),
-            written=self._written(before.source, len(source), asked) if asked.copies else [],
-            begun=self.tokenizers.target.written(prefix) if prefix else [],
-        )
-        alternatives = [self._alternative(one, looked, asked) for one in found.hypotheses]
-        return replace(
-            before,
-            source_tokens=self.engine.labels(tokens),
-            alternatives=alternatives if asked.options.sample else _distinct(alternatives),
-            source_words=self._finders[0].words(source, before.source) if asked.words else None,
-            trace=found.trace,
-        )
-
-    def _written(self, sentence: str, length: int, asked: _Asked) -> list[str]:
-        """What each source position may be copied as, [S]."""
-        if self.tokenizers.source.of_files:
-            raise UsageError("unknown: copy needs a source of text, and this one is of files; choose never or show")
-        pieces = self.tokenizers.source.written(sentence[: asked.options.max_source_length * CHARACTERS])[:length]
-        words = [piece.strip() or piece for piece in pieces]  # a blank may be a token
-        return self.engine.labels([asked.dictionary.get(word, word) for word in words])
-
-    def _alternative(self, found: Hypothesis, looked: _Looked, asked: _Asked) -> Alternative:
-        target, weights = self.tokenizers.target, found.attention
-        if asked.copies and weights is None:
-            raise UsageError(
-                "unknown: copy needs attention over the source, and this model has none; choose never or show"
-            )
-        shown = None if weights is None else weights[..., : looked.positions]
-        text, tokens = target.decode(found.tokens), target.tokens(found.tokens)
-        if copies := looked.copies(found.tokens, shown):
-            unknown = [copies.get(t, UNKNOWN_TEXT) for t, token in enumerate(found.tokens) if token == UNK]
-            text = target.filled(found.tokens, unknown)
-            tokens = [copies.get(t, token) for t, token in enumerate(tokens)]
-        return Alternative(
-            text,
-            found.score,
-            tokens,
-            shown if asked.attention else None,
-            found.log_prob,
-            found.token_log_probs,
-            self._finders[1].words(found.tokens, text) if asked.words else None,
-        )
-
 
 def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
     for name, texts in (("sentences", sentences), ("prefixes", prefixes)):
@@ -366,11 +289,3 @@ def _begun(sentences: Iterable[str], prefixes: Iterable[str] | None) -> Iterator
 
 def _forbidden_phrases(options: SearchOptions) -> list[str]:
     return [*options.forbid, *(read_phrases(options.forbid_file) if options.forbid_file else ())]
-
-
-def _distinct(alternatives: list[Alternative]) -> list[Alternative]:
-    """Of those that are the same text the first, which is the likeliest: other tokens may say the same."""
-    first: dict[str, Alternative] = {}
-    for alternative in alternatives:
-        first.setdefault(alternative.text, alternative)
-    return list(first.values())

@@ -175,3 +175,11 @@ def test_the_beam_is_shared_among_banks() -> None:
     assert sorted(banks_kept([0, 1, 2, 3, 4, 5], 3)) == [0, 4, 5], "the fullest first"
     assert sorted(banks_kept([-1, 0, -1, 0, 0], 2)) == [1, 3], "nothing of what can't go on"
     assert sorted(banks_kept([-1, 0, -1], 2)) == [0, 1], "unless there is nothing else"
+
+
+def test_as_many_are_enough_as_the_banks_have_places() -> None:
+    """Half of a beam, rounded up, but never fewer than are asked for; all of it where nothing must be said."""
+    phrases = Phrases([[Phrase(((3,),))], []], BORDERS)
+    for beam_size, n_best, wanted in ((1, 1, 1), (4, 1, 2), (5, 1, 3), (5, 4, 4)):
+        chooser = Constrained(SearchOptions(beam_size=beam_size, n_best=n_best), phrases)
+        assert (chooser.enough(0), chooser.enough(1)) == (wanted, beam_size)
